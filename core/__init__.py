@@ -1,0 +1,1 @@
+"""HepaBoard without a browser: everything the pages can do."""

@@ -1,0 +1,1 @@
+"""Who may see what: browser sessions and signed links."""

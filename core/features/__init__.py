@@ -1,0 +1,1 @@
+"""Hand-crafted and deep features behind one interface, with one cache."""

@@ -1,0 +1,1 @@
+"""Screening, signatures, nomogram, cut-off and applicability: what a recipe is made of."""

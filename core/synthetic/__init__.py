@@ -1,0 +1,1 @@
+"""Synthetic patients with a physical idea behind them, for demonstration and tests."""

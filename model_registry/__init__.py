@@ -1,0 +1,1 @@
+"""Recipes, bundles and the registry of trained models."""

@@ -1,0 +1,1 @@
+"""Everything that is Streamlit and shared by pages."""
