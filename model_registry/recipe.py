@@ -1,0 +1,242 @@
+"""A recipe: what a paper's model is made of, as data. One YAML file a system."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.domain.errors import InputError
+from core.domain.phase import Modality, Phase
+from core.regions.shells import RegionKind
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paper(_Strict):
+    citation: str
+    doi: str
+
+
+class Outcome(_Strict):
+    """The binary outcome: its column (1 the event, 0 not) and how a reader calls it."""
+
+    column: str
+    label: str
+
+
+class Region(_Strict):
+    """A region made from the tumour mask; a shell's width in mm."""
+
+    kind: RegionKind
+    width_mm: float | None = Field(default=None, gt=0, le=50)
+
+    @model_validator(mode="after")
+    def _width_where_needed(self) -> "Region":
+        if (self.width_mm is None) != (self.kind is RegionKind.INTRATUMORAL):
+            raise ValueError("a shell needs width_mm, the tumour itself has none")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The region in a feature's name, such as `peritumoral10mm`."""
+        return self.kind.value if self.width_mm is None else f"{self.kind.value}{self.width_mm:g}mm"
+
+
+class FeatureBlock(_Strict):
+    """One family of features of one region in one phase."""
+
+    id: str
+    phase: Phase
+    region: Region
+    family: Literal["radiomics", "resnet34_2_5d"]
+    preset: str | None = None
+    weights: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.phase.value}_{self.region.name}_"
+
+
+class Screening(_Strict):
+    """Outliers to the median, z-score, then the `mrmr_features` best by mutual information."""
+
+    outlier_z: float = Field(gt=0)
+    mrmr_features: int = Field(gt=0)
+
+
+class Signature(_Strict):
+    """Features of some blocks turned into one number, by the best of `estimators` in inner cross-validation."""
+
+    id: str
+    label: str
+    blocks: list[str]
+    screening: Screening
+    estimators: list[
+        Literal[
+            "lasso_logistic",
+            "svm_linear",
+            "svm_rbf",
+            "random_forest",
+            "extra_trees",
+            "gradient_boosting",
+            "k_nearest_neighbours",
+            "naive_bayes",
+        ]
+    ] = Field(min_length=1)
+
+
+class ClinicalPredictor(_Strict):
+    """A clinical variable of the nomogram. `log10` enters log10(value + 1)."""
+
+    code: str
+    label: str
+    unit: str
+    transform: Literal["identity", "log10"]
+
+
+class Variant(_Strict):
+    """A submodel for one pattern of available inputs. The first whose inputs are all there is used."""
+
+    id: str
+    label: str
+    signatures: list[str]
+    clinical: list[str]
+
+
+class CrossValidation(_Strict):
+    outer_folds: int = Field(ge=2)
+    signature_folds: int = Field(ge=2)
+    inner_folds: int = Field(ge=2)
+
+
+class SurvivalEndpoint(_Strict):
+    id: str
+    label: str
+    time_column: str
+    event_column: str
+
+
+class Origin(_Strict):
+    """Whether the paper states a setting or we chose it, and why."""
+
+    origin: Literal["stated", "chosen"]
+    note: str
+
+
+class Eligibility(_Strict):
+    population: str
+    smallest_diameter_mm: float = Field(gt=0)
+
+
+class Recipe(_Strict):
+    """The whole recipe; every part of `SETTINGS_WITH_ORIGIN` has its origin declared."""
+
+    name: str
+    title: str
+    summary: str
+    paper: Paper
+    time_point: str
+    modality: Modality
+    outcome: Outcome
+    eligibility: Eligibility
+    features: list[FeatureBlock]
+    signatures: list[Signature]
+    clinical: list[ClinicalPredictor]
+    variants: list[Variant]
+    cross_validation: CrossValidation
+    cutoff: Literal["youden"]
+    survival: list[SurvivalEndpoint]
+    reproducibility_filter: Literal["none"]
+    origins: dict[str, Origin]
+
+    @model_validator(mode="after")
+    def _references_resolve(self) -> "Recipe":
+        blocks = {b.id for b in self.features}
+        signatures = {s.id for s in self.signatures}
+        clinical = {c.code for c in self.clinical}
+        for signature in self.signatures:
+            _require(set(signature.blocks) <= blocks, f"signature {signature.id} names an unknown feature block")
+        for variant in self.variants:
+            _require(set(variant.signatures) <= signatures, f"variant {variant.id} names an unknown signature")
+            _require(set(variant.clinical) <= clinical, f"variant {variant.id} names an unknown clinical variable")
+        missing = set(SETTINGS_WITH_ORIGIN) - set(self.origins)
+        _require(not missing, f"no origin is given for {sorted(missing)}")
+        return self
+
+    def blocks_of(self, variant: Variant) -> list[FeatureBlock]:
+        """The feature blocks that a variant needs, in the recipe's order."""
+        wanted = {b for s in self.signatures if s.id in variant.signatures for b in s.blocks}
+        return [b for b in self.features if b.id in wanted]
+
+    def phases_of(self, variant: Variant) -> tuple[Phase, ...]:
+        return tuple(dict.fromkeys(b.phase for b in self.blocks_of(variant)))
+
+    def required_phases(self) -> tuple[Phase, ...]:
+        """Phases that every variant needs."""
+        sets = [set(self.phases_of(v)) for v in self.variants]
+        return tuple(p for p in Phase if all(p in s for s in sets))
+
+
+SETTINGS_WITH_ORIGIN = (
+    "outcome",
+    "modality",
+    "features",
+    "signatures",
+    "clinical",
+    "variants",
+    "cross_validation",
+    "cutoff",
+    "survival",
+    "reproducibility_filter",
+)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A recipe by its name in model_registry/recipes, or from a YAML file.
+
+    Raises
+    ------
+    InputError
+        When there is no such recipe or the file is not a valid one.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = RECIPES / f"{name_or_path}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        raise InputError(f"There is no recipe '{name_or_path}'. Known: {known}; or give a YAML file.")
+    return parse_recipe(path.read_text(), str(path.name))
+
+
+def parse_recipe(text: str, source: str) -> Recipe:
+    """A recipe from YAML text; `source` names it in errors."""
+    try:
+        return Recipe.model_validate(yaml.safe_load(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the recipe"
+        raise InputError(f"{source}: {where}: {first['msg']}.") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{source} is not YAML: {str(error).splitlines()[0]}.") from error
+
+
+def recipe_sha256(recipe: Recipe) -> str:
+    return hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+
+
+def shipped_recipes() -> Iterator[Recipe]:
+    """All recipes of model_registry/recipes, by name."""
+    for path in sorted(RECIPES.glob("*.yaml")):
+        yield load_recipe(path.stem)
