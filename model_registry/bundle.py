@@ -69,7 +69,9 @@ class VariantModel:
         known = data["training_range"]
         return VariantModel(
             cutoff=float(data["cutoff"]),
-            nomogram=Nomogram(intercept=nomogram["intercept"], axes=tuple(Axis(**a) for a in nomogram["axes"])),
+            nomogram=Nomogram(
+                intercept=nomogram["intercept"], axes=tuple(Axis(**a) for a in nomogram["axes"])
+            ),
             covariance=np.asarray(data["covariance"], float),
             known=TrainingRange(
                 measures={k: (v[0], v[1]) for k, v in known["measures"].items()},
@@ -93,7 +95,9 @@ class Bundle:
         except (OSError, json.JSONDecodeError) as error:
             raise InputError(f"{root.name} is not a model bundle: it has no readable {MANIFEST}.") from error
         if self.manifest.get("format") != FORMAT:
-            raise InputError(f"{root.name} has bundle format {self.manifest.get('format')}, this version reads {FORMAT}.")
+            raise InputError(
+                f"{root.name} has bundle format {self.manifest.get('format')}, this version reads {FORMAT}."
+            )
 
     @property
     def name(self) -> str:

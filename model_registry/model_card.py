@@ -8,7 +8,9 @@ from core.domain.case import RESEARCH_USE_NOTICE
 from model_registry.recipe import Recipe
 
 
-def model_card(recipe: Recipe, report: dict[str, Any], *, created: str, version: str, cohort: str, synthetic: bool) -> str:
+def model_card(
+    recipe: Recipe, report: dict[str, Any], *, created: str, version: str, cohort: str, synthetic: bool
+) -> str:
     """Card text; every number comes from the training report, what is not known is called not reported."""
     header = {
         "model": recipe.name,

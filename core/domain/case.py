@@ -22,6 +22,4 @@ NEXT_STEP = {
     CaseState.REVIEWED: "Present to the board",
     CaseState.PRESENTED: "Done",
 }
-RESEARCH_USE_NOTICE = (
-    "Research use only. Not a medical device. Not for diagnosis or treatment decisions."
-)
+RESEARCH_USE_NOTICE = "Research use only. Not a medical device. Not for diagnosis or treatment decisions."

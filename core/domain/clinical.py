@@ -30,7 +30,9 @@ VARIABLES = {
         Variable(code="platelets_10e9_l", label="Platelets", unit="10⁹/L", lowest=1, highest=2000),
         Variable(code="hbsag", label="HBsAg (1 positive, 0 negative)", unit="", lowest=0, highest=1),
         Variable(code="cirrhosis", label="Cirrhosis (1 yes, 0 no)", unit="", lowest=0, highest=1),
-        Variable(code="ascites", label="Ascites (0 none, 1 slight, 2 moderate)", unit="", lowest=0, highest=2),
+        Variable(
+            code="ascites", label="Ascites (0 none, 1 slight, 2 moderate)", unit="", lowest=0, highest=2
+        ),
         Variable(
             code="encephalopathy_grade", label="Encephalopathy (grade 0 to 4)", unit="", lowest=0, highest=4
         ),

@@ -32,7 +32,9 @@ class FeatureCache:
             return None
         table = pq.read_table(path)
         meta = json.loads(table.schema.metadata[b"hepaboard"])
-        values = dict(zip(table.column("feature").to_pylist(), table.column("value").to_pylist(), strict=True))
+        values = dict(
+            zip(table.column("feature").to_pylist(), table.column("value").to_pylist(), strict=True)
+        )
         return CachedFeatures(values=values, warnings=tuple(meta["warnings"]), provenance=meta["provenance"])
 
     def put(

@@ -34,7 +34,9 @@ class Extraction:
     warnings: tuple[str, ...] = ()
 
 
-def extract_cached(extractor: Extractor, image: Volume, mask: Volume, cache: FeatureCache | None) -> Extraction:
+def extract_cached(
+    extractor: Extractor, image: Volume, mask: Volume, cache: FeatureCache | None
+) -> Extraction:
     """Extract, or read what the same image, mask and settings gave before.
 
     Raises
@@ -53,7 +55,12 @@ def extract_cached(extractor: Extractor, image: Volume, mask: Volume, cache: Fea
             f"missing: {sorted(missing)[:5]}"
         )
     if cache is not None:
-        cache.put(key, result.values, result.warnings, provenance={"extractor": extractor.name, **extractor.settings})
+        cache.put(
+            key,
+            result.values,
+            result.warnings,
+            provenance={"extractor": extractor.name, **extractor.settings},
+        )
     return result
 
 

@@ -57,7 +57,9 @@ def extract_blocks(
             progress(done / len(blocks), f"{block.extractor.name}: {block.phase.value} {block.region}")
         image, mask = images.get(block.phase), regions.get((block.phase, block.region))
         if image is None or mask is None:
-            raise InputError(f"The {block.phase.label.lower()} phase with its {block.region} region is needed and missing.")
+            raise InputError(
+                f"The {block.phase.label.lower()} phase with its {block.region} region is needed and missing."
+            )
         result = extract_cached(block.extractor, image, mask, cache)
         values |= {block.prefix + name: value for name, value in result.values.items()}
         warnings += [f"{block.phase.value} {block.region}: {w}" for w in result.warnings]

@@ -14,7 +14,13 @@ from core.imaging.simpleitk import from_sitk
 
 FEWEST_SLICES = 5
 # The tags that may tell several acquisitions of one series apart, in the order in which they are tried.
-SPLIT_TAGS = ("TemporalPositionIdentifier", "AcquisitionNumber", "AcquisitionTime", "ContentTime", "TriggerTime")
+SPLIT_TAGS = (
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "AcquisitionTime",
+    "ContentTime",
+    "TriggerTime",
+)
 HEADER_TAGS = [
     "Modality",
     "SeriesInstanceUID",
@@ -56,7 +62,9 @@ def read_series(paths: list[Path]) -> tuple[list[DicomSeries], list[str]]:
     """
     headers, unreadable = _headers(paths)
     if not headers:
-        raise InputError("None of the files is a DICOM image. Give a DICOM folder or zip, or NIfTI files named by phase.")
+        raise InputError(
+            "None of the files is a DICOM image. Give a DICOM folder or zip, or NIfTI files named by phase."
+        )
     warnings = [f"{unreadable} file(s) are not DICOM images and were left out."] if unreadable else []
     groups: dict[str, list[tuple[Path, Any]]] = defaultdict(list)
     for path, header in headers:
@@ -109,7 +117,9 @@ def _acquisitions(members: list[tuple[Path, Any]], label: str) -> list[list[tupl
     sizes = {(int(h.Rows), int(h.Columns)) for _, h in members}
     normals = np.array([_normal(h) for _, h in members])
     if len(sizes) > 1 or np.abs(normals - normals[0]).max() > 1e-3:
-        raise InputError(f"{label} mixes image sizes or orientations; it is not one volume. Remove the localiser images.")
+        raise InputError(
+            f"{label} mixes image sizes or orientations; it is not one volume. Remove the localiser images."
+        )
     if _unique_positions(members):
         return [members]
     for tag in SPLIT_TAGS:
@@ -144,7 +154,9 @@ def _volume(members: list[tuple[Path, Any]], label: str) -> DicomSeries:
     try:
         image = sitk.ReadImage([str(p) for p, _ in ordered])
     except RuntimeError as error:
-        raise InputError(f"{label} could not be read: its pixel data is damaged or compressed in an unknown way.") from error
+        raise InputError(
+            f"{label} could not be read: its pixel data is damaged or compressed in an unknown way."
+        ) from error
     image.SetSpacing([*image.GetSpacing()[:2], (positions[-1] - positions[0]) / (len(positions) - 1)])
     volume = from_sitk(image)
     first = ordered[0][1]
@@ -162,6 +174,6 @@ def _as_int16(array_zyx: Any) -> Any:
     if array_zyx.dtype == np.int16:
         return array_zyx
     whole = np.rint(array_zyx)
-    if np.array_equal(whole, array_zyx) and -32768 <= array_zyx.min() and array_zyx.max() <= 32767:
+    if np.array_equal(whole, array_zyx) and array_zyx.min() >= -32768 and array_zyx.max() <= 32767:
         return whole.astype(np.int16)
     return array_zyx.astype(np.float32)

@@ -72,11 +72,15 @@ def phases_named(description: str) -> list[Phase]:
     return [phase for phase, pattern in _NAMES.items() if re.search(pattern, text)]
 
 
-def _from_image(found: Enhancement, modality: Modality) -> tuple[Phase | None, dict[Phase, float], tuple[str, ...]]:
+def _from_image(
+    found: Enhancement, modality: Modality
+) -> tuple[Phase | None, dict[Phase, float], tuple[str, ...]]:
     """The likeliest phase, each phase's share of the likelihood, and a sentence on what was measured."""
     if found.liver is None or found.aorta is None:
-        missing = "liver and aorta" if found.liver is None and found.aorta is None else (
-            "liver" if found.liver is None else "aorta"
+        missing = (
+            "liver and aorta"
+            if found.liver is None and found.aorta is None
+            else ("liver" if found.liver is None else "aorta")
         )
         return None, {}, (f"The {missing} could not be found in the image.",)
     if modality is Modality.CT:
@@ -181,11 +185,15 @@ def _aorta_value(
     for plane in image:
         part = plane[ys, xs]
         mean = ndimage.convolve(part, disc / disc.sum(), mode="nearest")
-        spread = np.sqrt(np.maximum(ndimage.convolve(part**2, disc / disc.sum(), mode="nearest") - mean**2, 0))
+        spread = np.sqrt(
+            np.maximum(ndimage.convolve(part**2, disc / disc.sum(), mode="nearest") - mean**2, 0)
+        )
         even = spread < np.maximum(step_limit, 0.10 * np.abs(mean))
         # Over half of the ring must be darker (or, in late MR phases, brighter): a disc inside a vertebra fails.
         darker = mean - ndimage.percentile_filter(part, 55, footprint=ring, mode="nearest") > 1.5 * step_limit
-        brighter = ndimage.percentile_filter(part, 45, footprint=ring, mode="nearest") - mean > 1.5 * step_limit
+        brighter = (
+            ndimage.percentile_filter(part, 45, footprint=ring, mode="nearest") - mean > 1.5 * step_limit
+        )
         plausible = (mean > 25) & (mean < 600) if modality is Modality.CT else mean > 0
         found.append(even & plausible & (darker if modality is Modality.CT else darker | brighter))
         means.append(mean)

@@ -63,7 +63,9 @@ def outside_reasons(known: TrainingRange, row: pd.Series) -> tuple[str, ...]:
         value, slack = float(row[name]), 1e-6 * abs(high)
         if not low - slack <= value <= high + slack:
             label, unit = MEASURE_LABELS.get(name, (name, ""))
-            reasons.append(f"{label} {value:.3g} {unit} lies outside the training range {low:.3g} to {high:.3g} {unit}.")
+            reasons.append(
+                f"{label} {value:.3g} {unit} lies outside the training range {low:.3g} to {high:.3g} {unit}."
+            )
     names = list(known.features)
     values = row[names].to_numpy(float)
     z = ((values - np.array(known.mean)) / np.array(known.scale))[None, :]
@@ -73,7 +75,9 @@ def outside_reasons(known: TrainingRange, row: pd.Series) -> tuple[str, ...]:
             f"The features together lie far from the training cohort "
             f"(Mahalanobis distance {distance:.1f}, limit {known.distance_limit:.1f})."
         )
-    beyond = [n for n, v in zip(names, values, strict=True) if not known.features[n][0] <= v <= known.features[n][1]]
+    beyond = [
+        n for n, v in zip(names, values, strict=True) if not known.features[n][0] <= v <= known.features[n][1]
+    ]
     # By chance a patient from the same population is beyond 1 or 99 % in some of many features.
     expected = float(stats.binom.ppf(0.99, len(names), 0.02))
     if len(beyond) > expected:

@@ -61,7 +61,9 @@ def variant_pipeline(
     signatures: list[SignatureSpec], clinical: list[ClinicalSpec], *, signature_folds: int, seed: int
 ) -> Pipeline:
     """Signatures beside clinical predictors, then an unpenalised logistic regression."""
-    parts = [{"id": s.id, "columns": list(s.columns), "pipeline": signature_pipeline(s, seed)} for s in signatures]
+    parts = [
+        {"id": s.id, "columns": list(s.columns), "pipeline": signature_pipeline(s, seed)} for s in signatures
+    ]
     columns = [[c.code, c.transform] for c in clinical]
     return Pipeline(
         [
@@ -127,11 +129,15 @@ def _checked(
         raise InputError(f"The table lacks {len(absent)} column(s), first {absent[0]}.")
     gaps = table[[*columns, outcome]].isna().any(axis=1)
     if gaps.any():
-        raise InputError(f"{int(gaps.sum())} case(s) have missing values, first {table.index[gaps][0]}. Complete or leave out.")
+        raise InputError(
+            f"{int(gaps.sum())} case(s) have missing values, first {table.index[gaps][0]}. Complete or leave out."
+        )
     y = table[outcome].to_numpy(int)
     fewest = int(min(y.sum(), len(y) - y.sum()))
     if fewest < 2 * max(outer_folds, signature_folds):
-        raise InputError(f"{fewest} cases in the smaller class of {outcome} are too few for {outer_folds} outer folds.")
+        raise InputError(
+            f"{fewest} cases in the smaller class of {outcome} are too few for {outer_folds} outer folds."
+        )
     return y
 
 

@@ -54,7 +54,9 @@ class CrossFittedSignatures(TransformerMixin, BaseEstimator):
     folds, seed : of the cross-fitting.
     """
 
-    def __init__(self, signatures: list[dict[str, Any]], clinical: list[list[str]], folds: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self, signatures: list[dict[str, Any]], clinical: list[list[str]], folds: int = 5, seed: int = 0
+    ) -> None:
         self.signatures = signatures
         self.clinical = clinical
         self.folds = folds
@@ -108,7 +110,9 @@ def signature_pipeline(spec: SignatureSpec, seed: int) -> Pipeline:
         steps.append(("estimator", lasso_logistic(spec.inner_folds, seed)))
     else:
         candidates = [estimator(name, seed) for name in spec.estimators]
-        steps.append(("estimator", BestByCrossValidation(candidates, list(spec.estimators), spec.inner_folds, seed)))
+        steps.append(
+            ("estimator", BestByCrossValidation(candidates, list(spec.estimators), spec.inner_folds, seed))
+        )
     return Pipeline(steps)
 
 
@@ -132,7 +136,9 @@ class BestByCrossValidation(BaseEstimator):
             cv=folds,
         ).fit(X, y)
         self.best_name_ = self.names[int(search.best_index_)]
-        self.auc_by_name_ = dict(zip(self.names, map(float, search.cv_results_["mean_test_score"]), strict=True))
+        self.auc_by_name_ = dict(
+            zip(self.names, map(float, search.cv_results_["mean_test_score"]), strict=True)
+        )
         self.best_ = search.best_estimator_.named_steps["model"]
         self.classes_ = self.best_.classes_
         return self
@@ -174,7 +180,9 @@ def estimator(name: str, seed: int) -> Any:
     from sklearn.neighbors import KNeighborsClassifier
 
     made: dict[str, Any] = {
-        "lasso_logistic": LogisticRegression(l1_ratio=1.0, C=0.3, solver="saga", max_iter=4000, random_state=seed),
+        "lasso_logistic": LogisticRegression(
+            l1_ratio=1.0, C=0.3, solver="saga", max_iter=4000, random_state=seed
+        ),
         "svm_linear": _calibrated_svm("linear", seed),
         "svm_rbf": _calibrated_svm("rbf", seed),
         "random_forest": RandomForestClassifier(150, min_samples_leaf=6, random_state=seed),

@@ -35,7 +35,9 @@ def peritumoral_shell(
         When the width is not positive, the tumour is empty or nothing of the shell is left.
     """
     if not 0 < width_mm <= 100:
-        raise InputError(f"A peritumoral width of {width_mm:g} mm is not possible; choose more than 0, at most 100 mm.")
+        raise InputError(
+            f"A peritumoral width of {width_mm:g} mm is not possible; choose more than 0, at most 100 mm."
+        )
     shell = _distance_band(tumour, width_mm)
     if within is not None:
         _require_same_grid(tumour, within)
@@ -77,7 +79,9 @@ def _distance_band(tumour: Volume, width_mm: float) -> NDArray[np.bool_]:
 
 def _require_same_grid(a: Volume, b: Volume) -> None:
     if not a.geometry.matches(b.geometry):
-        raise InputError(f"Masks lie on different grids: {_describe(a.geometry)} and {_describe(b.geometry)}.")
+        raise InputError(
+            f"Masks lie on different grids: {_describe(a.geometry)} and {_describe(b.geometry)}."
+        )
 
 
 def _describe(g: Geometry) -> str:

@@ -128,7 +128,9 @@ def open_weights(path: Path) -> WeightsFile:
     )
 
 
-def region_mask(region: Region, tumour: Volume, within: Volume | None, others: tuple[Volume, ...] = ()) -> Volume:
+def region_mask(
+    region: Region, tumour: Volume, within: Volume | None, others: tuple[Volume, ...] = ()
+) -> Volume:
     """The mask of a recipe's region, made from the tumour."""
     if region.kind is RegionKind.INTRATUMORAL or region.width_mm is None:
         return tumour

@@ -1,8 +1,15 @@
-"""Rebuild the demonstration bundles: synthetic cohort, network weights, features, training."""
+"""Rebuild the demonstration bundles: synthetic cohort, network weights, features, training.
+
+`python -m core.services.demonstration_bundles OUT [WORK]` writes the two bundles that come with the project; it takes
+about an hour on two cores. Tests build smaller ones by the same functions.
+"""
+
+from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +17,13 @@ from core.domain.phase import Modality, Phase
 from core.features.deep import CT_WINDOW, MR_WINDOW, slice_triplets
 from core.features.finetune import train_slices_network
 from core.services.cohort_features import CohortCase, SyntheticCase, WeightsFile, cohort_table, open_weights
+from core.services.training import train_bundle
 from core.synthetic.patients import synthetic_patients
+from model_registry.bundle import Bundle
 from model_registry.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RECIPES = ("epr_debtace_dlrrn", "proliferative_ct_dlr")
 DEMONSTRATION_SEED = 20250
@@ -25,15 +37,35 @@ class DemonstrationSize:
     network_patients: int = 160
     network_width: int = 16
     network_epochs: int = 8
+    workers: int = 2
 
 
-def demonstration_table(recipe: Recipe, size: DemonstrationSize, *, seed: int, work: Path, workers: int = 2):  # type: ignore[no-untyped-def]
-    """The feature table of the synthetic training cohort, and the weights its deep features came from."""
-    weights = demonstration_weights(recipe, size, seed=seed, work=work)
+def build_bundle(name: str, out: Path, *, size: DemonstrationSize, seed: int, work: Path) -> Bundle:
+    """Make one demonstration bundle in the new folder `out`; features are kept in `work` and reused."""
+    return build_from_recipe(load_recipe(name), out, size=size, seed=seed, work=work)
+
+
+def build_from_recipe(recipe: Recipe, out: Path, *, size: DemonstrationSize, seed: int, work: Path) -> Bundle:
+    """As `build_bundle`, for a recipe of one's own."""
+    held = {"resnet34_2_5d": demonstration_weights(recipe, size, seed=seed, work=work)}
+    return train_bundle(
+        recipe,
+        demonstration_table(recipe, held, size, seed=seed, work=work),
+        out,
+        weights=held,
+        cohort=f"{size.patients} synthetic patients (seed {seed})",
+        synthetic=True,
+        seed=seed,
+    )
+
+
+def demonstration_table(
+    recipe: Recipe, weights: dict[str, WeightsFile], size: DemonstrationSize, *, seed: int, work: Path
+) -> pd.DataFrame:
+    """The feature table of the synthetic training cohort."""
     patients = synthetic_patients(size.patients, seed)
     cases: list[CohortCase] = [SyntheticCase(patient=p, modality=recipe.modality) for p in patients]
-    held = {"resnet34_2_5d": weights}
-    return cohort_table(recipe, cases, weights=held, cache=work / "features", workers=workers), held
+    return cohort_table(recipe, cases, weights=weights, cache=work / "features", workers=size.workers)
 
 
 def demonstration_weights(recipe: Recipe, size: DemonstrationSize, *, seed: int, work: Path) -> WeightsFile:
@@ -42,7 +74,8 @@ def demonstration_weights(recipe: Recipe, size: DemonstrationSize, *, seed: int,
     if path.exists():
         return open_weights(path)
     window = CT_WINDOW if recipe.modality is Modality.CT else MR_WINDOW
-    parts, labels = [], []
+    parts: list[np.ndarray] = []
+    labels: list[int] = []
     for patient in synthetic_patients(size.network_patients, seed + 1):
         loaded = SyntheticCase(patient=patient, modality=recipe.modality).load((Phase.PVP,))
         triplets = slice_triplets(loaded.images[Phase.PVP], loaded.tumours[Phase.PVP], window)
@@ -63,6 +96,13 @@ def demonstration_weights(recipe: Recipe, size: DemonstrationSize, *, seed: int,
 
 
 if __name__ == "__main__":
-    for name in RECIPES:
-        table, _ = demonstration_table(load_recipe(name), DemonstrationSize(), seed=DEMONSTRATION_SEED, work=Path(sys.argv[1]))
-        print(name, table.shape)
+    target = Path(sys.argv[1])
+    scratch = Path(sys.argv[2]) if len(sys.argv) > 2 else target.parent / "demonstration_work"
+    for recipe_name in RECIPES:
+        build_bundle(
+            recipe_name,
+            target / recipe_name,
+            size=DemonstrationSize(),
+            seed=DEMONSTRATION_SEED,
+            work=scratch,
+        )

@@ -78,7 +78,9 @@ def train_bundle(
         "synthetic": synthetic,
         "cohort": cohort,
         "recipe_sha256": recipe_sha256(recipe),
-        "weights": {f: {"sha256": w.weights.sha256, "description": w.description} for f, w in weights.items()},
+        "weights": {
+            f: {"sha256": w.weights.sha256, "description": w.description} for f, w in weights.items()
+        },
         "versions": {name: installed_version(name) for name in PINNED_AT_TRAINING},
     }
     return write_bundle(out, files, manifest)

@@ -25,7 +25,9 @@ class FileStore:
         """
         path = self._place(sha256)
         if not path.exists():
-            raise StoreError(f"The stored file {sha256[:12]}… is missing from the file store. Restore it from a backup.")
+            raise StoreError(
+                f"The stored file {sha256[:12]}… is missing from the file store. Restore it from a backup."
+            )
         return path
 
     def _place(self, sha256: str) -> Path:
@@ -35,21 +37,34 @@ class FileStore:
 
     def put(self, content: bytes) -> str:
         """Store bytes; returns their SHA-256."""
+        return self.put_new(content)[0]
+
+    def put_new(self, content: bytes) -> tuple[str, bool]:
+        """Store bytes; returns their SHA-256 and whether they were not there before.
+
+        Raises
+        ------
+        StoreError
+            When they cannot be written.
+        """
         digest = hashlib.sha256(content).hexdigest()
         path = self._place(digest)
         if path.exists():
-            return digest
-        path.parent.mkdir(parents=True, exist_ok=True)
+            return digest, False
+        part = None
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as handle:
+                part = Path(handle.name)
                 handle.write(content)
                 handle.flush()
                 os.fsync(handle.fileno())
-            os.replace(handle.name, path)
+            os.replace(part, path)
         except OSError as error:
-            Path(handle.name).unlink(missing_ok=True)
+            if part is not None:
+                part.unlink(missing_ok=True)
             raise StoreError(f"The file could not be stored: {error.strerror}. Check space and rights.") from error
-        return digest
+        return digest, True
 
     def put_volume(self, volume: Volume) -> str:
         """Store a volume as compressed NIfTI; returns the file's SHA-256."""

@@ -56,7 +56,9 @@ class Case(Base):
     created: Mapped[datetime] = mapped_column(default=_now)
     patient: Mapped[Patient] = relationship(lazy="joined")
     phases: Mapped[list["CasePhase"]] = relationship(order_by="CasePhase.id", cascade="all, delete-orphan")
-    masks: Mapped[list["MaskRevision"]] = relationship(order_by="MaskRevision.id", cascade="all, delete-orphan")
+    masks: Mapped[list["MaskRevision"]] = relationship(
+        order_by="MaskRevision.id", cascade="all, delete-orphan"
+    )
     observations: Mapped[list["ClinicalObservation"]] = relationship(
         order_by="ClinicalObservation.id", cascade="all, delete-orphan"
     )
@@ -69,7 +71,6 @@ class CasePhase(Base):
     """One contrast phase: where its volume is and what says that it is this phase."""
 
     __tablename__ = "phase"
-    __table_args__ = (UniqueConstraint("case_id", "phase"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"), index=True)
     phase: Mapped[str] = mapped_column(String(8))
@@ -78,7 +79,6 @@ class CasePhase(Base):
     evidence: Mapped[list[Any]]
     file_sha256: Mapped[str] = mapped_column(String(64))
     geometry: Mapped[dict[str, Any]]
-    body_sha256: Mapped[str | None] = mapped_column(String(64))
 
 
 class MaskRevision(Base):

@@ -37,7 +37,20 @@ class Anatomy:
     omental_fat_zyx: NDArray[np.bool_]
 
 
-NAMES = ("air", "fat", "muscle", "bone", "marrow", "bowel", "liver", "spleen", "kidney", "artery", "portal", "vein")
+NAMES = (
+    "air",
+    "fat",
+    "muscle",
+    "bone",
+    "marrow",
+    "bowel",
+    "liver",
+    "spleen",
+    "kidney",
+    "artery",
+    "portal",
+    "vein",
+)
 
 
 def tumour_centre_mm(patient: SyntheticPatient) -> NDArray[np.float64]:
@@ -125,7 +138,12 @@ def _paint_ribs(paint: Any, x: Field, y: Field, z: Field, girth: float) -> None:
 
 
 def _tube(
-    x: Field, y: Field, z: Field, start: tuple[float, float, float], end: tuple[float, float, float], radius: float
+    x: Field,
+    y: Field,
+    z: Field,
+    start: tuple[float, float, float],
+    end: tuple[float, float, float],
+    radius: float,
 ) -> NDArray[np.bool_]:
     """A capsule between two points."""
     a, b = np.asarray(start), np.asarray(end)
@@ -140,7 +158,12 @@ def _paint_vessels(paint: Any, x: Field, y: Field, z: Field, liver: NDArray[np.b
     paint("artery", _ellipse(x, y, (14, 29), (10.5, 10.5)) < 1)
     paint("vein", _ellipse(x, y, (-18, 25), (12, 10)) < 1)
     paint("portal", _tube(x, y, z, (12, -2, -45), (-28, -14, -4), 7.0))
-    for end, radius in (((-100, -8, 12), 4.2), ((-66, -30, -40), 3.4), ((-62, 22, -28), 3.2), ((10, -46, 22), 3.6)):
+    for end, radius in (
+        ((-100, -8, 12), 4.2),
+        ((-66, -30, -40), 3.4),
+        ((-62, 22, -28), 3.2),
+        ((10, -46, 22), 3.6),
+    ):
         paint("portal", _tube(x, y, z, (-28, -14, -4), end, radius) & liver)
     for end, radius in (((-105, 18, 28), 3.8), ((-72, -48, 18), 3.4), ((14, -52, 44), 3.2)):
         paint("vein", _tube(x, y, z, (-18, 20, 72), end, radius) & liver)

@@ -54,7 +54,7 @@ def _nomogram_axis(quantity: str) -> Axis:
     return next(a for a in pbc_nomogram().axes if f"_{a.name}" in quantity)
 
 
-def _km(case: str, group: str | None, time: float, interval: str):  # noqa: ANN202
+def _km(case: str, group: str | None, time: float, interval: str):
     if case == "fixture":
         data = fixture() if group is None else fixture().query(f"grp == {group}")
         return kaplan_meier(data["time"], data["status"], at=[time], interval=interval)

@@ -1,0 +1,270 @@
+"""The command line: the app without a browser. docs/cli.md describes every verb; heavy imports wait for their verb."""
+
+import argparse
+import json
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.domain.errors import HepaBoardError, InputError
+
+Handler = Callable[[argparse.Namespace], Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code: 0 done, 2 the input was wrong, 1 our own fault."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "handler"):
+        parser.print_help()
+        return 0
+    try:
+        if options.verb not in ("score", "radiomics"):
+            _migrate()
+        result = options.handler(options)
+    except HepaBoardError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        incident = secrets.token_hex(4)
+        kind = type(error).__name__
+        print(f"error: something went wrong on our side (incident {incident}, {kind}); --debug shows more", file=sys.stderr)
+        return 1
+    _show(result, as_json=options.json)
+    return 1 if isinstance(result, dict) and result.get("ok") is False else 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All verbs with their options."""
+    parser = argparse.ArgumentParser(prog="python -m core", description="HepaBoard without a browser. Research use only.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    common.add_argument("--debug", action="store_true", help="show the traceback of our own faults")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+
+    def verb(name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, parents=[common], help=text, description=text)
+        made.set_defaults(handler=handler)
+        return made
+
+    _add_case_verbs(verb)
+    _add_model_verbs(verb)
+    return parser
+
+
+def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+    demo = verb("demo", _demo, "make the synthetic demonstration cohort and its cases")
+    demo.add_argument("--cases", type=int, default=8, metavar="N")
+    demo.add_argument("--seed", type=int, default=20250, metavar="S")
+
+    ingest = verb("ingest", _ingest, "take in a study: DICOM folder, file or zip; NIfTI or NRRD named by phase")
+    ingest.add_argument("paths", nargs="+", metavar="PATH", help="a path, or PHASE=FILE")
+    ingest.add_argument("--case", metavar="ID", help="case name; made up when absent")
+    ingest.add_argument("--clinical", metavar="FILE", help="JSON object, or CSV with the columns code and value")
+
+    cases = verb("cases", _cases, "the worklist; `cases show ID` prints one case")
+    cases.add_argument("action", nargs="?", choices=["list", "show"], default="list")
+    cases.add_argument("id", nargs="?", metavar="ID")
+
+    segment = verb("segment", _segment, "mark the tumour from a seed point or a mask file")
+    segment.add_argument("case", metavar="CASE")
+    how = segment.add_mutually_exclusive_group(required=True)
+    how.add_argument("--seed", metavar="X,Y,Z", help="a point in mm, patient coordinates (LPS)")
+    how.add_argument("--mask", metavar="FILE", help="NIfTI, NRRD, or a DICOM image series as folder or zip")
+    segment.add_argument("--phase", metavar="P", help="the phase the seed or mask belongs to")
+    segment.add_argument("--lesion", type=int, default=1, metavar="N")
+    segment.add_argument("--label", default="tumour", choices=["tumour", "liver", "LOAT"])
+    segment.add_argument("--value", type=int, metavar="V", help="label value, where the file holds several")
+    segment.add_argument("--spread", type=float, default=2.0, metavar="SD", help="how far values may differ while growing")
+    segment.add_argument("--resample", action="store_true", help="bring a mask of another grid to the phase's")
+
+    radiomics = verb("radiomics", _radiomics, "hand-crafted features of one image and mask")
+    radiomics.add_argument("image", nargs="?", metavar="IMAGE")
+    radiomics.add_argument("mask", nargs="?", metavar="MASK")
+    radiomics.add_argument("--preset", default="epr_debtace", metavar="NAME")
+    radiomics.add_argument("--print-preset", metavar="NAME", help="print a preset as a PyRadiomics parameter file")
+    radiomics.add_argument("--shell-mm", type=float, metavar="N", help="features of the peritumoral shell instead")
+    radiomics.add_argument("--organ", metavar="FILE", help="mask the shell is cut to")
+    radiomics.add_argument("--out", metavar="FILE.csv")
+
+    analyse = verb("analyse", _analyse, "regions, features and every applicable active model")
+    analyse.add_argument("case", metavar="CASE")
+    analyse.add_argument("--model", action="append", metavar="NAME")
+
+    score = verb("score", _score, "a published score from KEY=VALUE pairs")
+    score.add_argument("name", metavar="NAME")
+    score.add_argument("values", nargs="*", metavar="KEY=VALUE")
+
+
+def _add_model_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+    train = verb("train", _train, "run a recipe and write a bundle")
+    train.add_argument("recipe", metavar="RECIPE", help="a name in model_registry/recipes, or a YAML file")
+    source = train.add_mutually_exclusive_group(required=True)
+    source.add_argument("--cohort", metavar="MANIFEST", help="CSV of cases with image and mask files")
+    source.add_argument("--features", metavar="CSV", help="feature table with an outcome column")
+    train.add_argument("--outcome", metavar="COL", help="outcome column, if not the recipe's")
+    train.add_argument("--weights", metavar="FILE", help="safetensors weights of the recipe's network")
+    train.add_argument("--seed", type=int, default=0, metavar="S")
+    train.add_argument("--workers", type=int, default=2, metavar="N")
+    train.add_argument("--bundle-version", default="1", metavar="V")
+    train.add_argument("--out", required=True, metavar="DIR")
+
+    models = verb("models", _models, "the registry: list, verify, register, promote, rollback, retire")
+    models.add_argument("action", choices=["list", "verify", "register", "promote", "rollback", "retire"])
+    models.add_argument("target", nargs="?", metavar="DIR|NAME")
+    models.add_argument("version", nargs="?", metavar="VERSION")
+
+
+def _migrate() -> None:
+    from core.services.setup import ensure_database
+
+    ensure_database()
+
+
+def _demo(options: argparse.Namespace) -> Any:
+    from core.services.demonstration import make_demonstration
+
+    return make_demonstration(cases=options.cases, seed=options.seed, report=_progress)
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _ingest(options: argparse.Namespace) -> Any:
+    from core.services.intake import ingest
+
+    return ingest(options.paths, case=options.case, clinical=options.clinical).as_json()
+
+
+def _cases(options: argparse.Namespace) -> Any:
+    from core.services.cases import list_cases, show_case
+
+    if options.action == "show":
+        if not options.id:
+            raise InputError("Which case? `cases show ID`.")
+        return show_case(options.id).as_json()
+    return [asdict(row) for row in list_cases()]
+
+
+def _segment(options: argparse.Namespace) -> Any:
+    from core.services.segment import segment_from_file, segment_from_seed
+
+    if options.seed:
+        point = _point(options.seed)
+        made = segment_from_seed(
+            options.case, point, phase=options.phase, lesion=options.lesion, spread=options.spread
+        )
+    else:
+        made = segment_from_file(
+            options.case,
+            Path(options.mask),
+            phase=options.phase,
+            label=options.label,
+            lesion=options.lesion,
+            value=options.value,
+            resample=options.resample,
+        )
+    return made.as_json()
+
+
+def _point(text: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"'{text}' is not a point. Give three numbers in mm: --seed X,Y,Z.") from error
+    return x, y, z
+
+
+def _radiomics(options: argparse.Namespace) -> Any:
+    if options.print_preset:
+        from core.services.radiomics import preset_text
+
+        return preset_text(options.print_preset)
+    if not (options.image and options.mask and options.out):
+        raise InputError("Give IMAGE, MASK and --out FILE.csv, or --print-preset NAME.")
+    from core.services.radiomics import radiomics_csv
+
+    organ = Path(options.organ) if options.organ else None
+    return radiomics_csv(
+        Path(options.image),
+        Path(options.mask),
+        Path(options.out),
+        preset=options.preset,
+        shell_mm=options.shell_mm,
+        organ=organ,
+    )
+
+
+def _analyse(options: argparse.Namespace) -> Any:
+    from core.services.analyse import analyse_case
+
+    made = analyse_case(options.case, options.model, progress=lambda share, text: _progress(f"{share:4.0%} {text}"))
+    return {"case_id": options.case, "predictions": [p.as_json() for p in made]}
+
+
+def _score(options: argparse.Namespace) -> Any:
+    from core.services.scores import compute_score
+
+    values = {}
+    for pair in options.values:
+        key, _, text = pair.partition("=")
+        try:
+            values[key] = float(text)
+        except ValueError as error:
+            raise InputError(f"'{pair}' is not KEY=VALUE with a number.") from error
+    return asdict(compute_score(options.name, values))
+
+
+def _train(options: argparse.Namespace) -> Any:
+    from core.services.train_command import train_from_files
+
+    return train_from_files(
+        options.recipe,
+        cohort=options.cohort,
+        features=options.features,
+        outcome=options.outcome,
+        weights=options.weights,
+        out=Path(options.out),
+        seed=options.seed,
+        workers=options.workers,
+        version=options.bundle_version,
+    )
+
+
+def _models(options: argparse.Namespace) -> Any:
+    from core.services import registry
+
+    if options.action == "list":
+        return [asdict(row) for row in registry.list_models()]
+    if not options.target:
+        raise InputError(f"models {options.action} needs a {'folder' if options.action in ('verify', 'register') else 'name'}.")
+    if options.action == "verify":
+        checks = registry.verify_bundle(Path(options.target))
+        return {"ok": all(c.ok for c in checks), "checks": [asdict(c) for c in checks]}
+    if options.action == "register":
+        return asdict(registry.register_bundle(Path(options.target)))
+    if options.action == "rollback":
+        return {"name": options.target, "active": registry.rollback(options.target)}
+    if not options.version:
+        raise InputError(f"models {options.action} needs NAME and VERSION.")
+    {"promote": registry.promote, "retire": registry.retire}[options.action](options.target, options.version)
+    return {"name": options.target, "version": options.version, "done": options.action}
+
+
+def _show(result: Any, *, as_json: bool) -> None:
+    if isinstance(result, str):
+        print(result, end="")
+    elif as_json:
+        print(json.dumps(result, default=str, ensure_ascii=False))
+    else:
+        from core.tables import as_text
+
+        print(as_text(result))

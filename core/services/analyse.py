@@ -1,0 +1,182 @@
+"""Analyse a case: regions, features, every active model; one transaction stores the predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import select
+
+from core.domain.case import CaseState
+from core.domain.errors import InputError
+from core.domain.phase import Modality, Phase
+from core.domain.prediction import Prediction
+from core.domain.volume import Volume
+from core.features.table import extract_blocks
+from core.imaging.resampling import resample_mask
+from core.regions.body import body_mask
+from core.regions.shells import RegionKind
+from core.services.cases import advance, clinical_values, newest_masks
+from core.services.cohort_features import WeightsFile, open_weights, region_mask, wanted_blocks
+from core.services.predict import choose_variant, predict, refusals, refused
+from core.services.segment import current_tumours
+from core.services.store import feature_cache, file_store, find_case, open_session
+from core.storage.models import Case, ModelVersion, StoredPrediction
+from model_registry.bundle import Bundle
+from model_registry.recipe import Recipe, Region, Variant
+from model_registry.registry import bundle_folder
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What analysis reads of a case, taken out of the session so that long work holds none open."""
+
+    code: str
+    modality: Modality
+    synthetic: bool
+    phases: dict[Phase, str]
+    tumours: tuple[str, ...]
+    diameter_mm: float
+    liver: str | None
+    clinical: dict[str, float]
+    models: tuple[tuple[int, str, str], ...]
+
+
+def analyse_case(code: str, models: list[str] | None = None, progress: Progress | None = None) -> list[Prediction]:
+    """Run the active models (or those named) on a case and store what they say.
+
+    Raises
+    ------
+    InputError
+        When no model is active or a named one is unknown.
+    """
+    tell = progress or (lambda fraction, text: None)
+    inputs = _read(code, models)
+    predictions = []
+    for number, (model_id, name, version) in enumerate(inputs.models):
+        share = 1 / len(inputs.models)
+        start = number * share
+        bundle = Bundle(bundle_folder(name, version))
+
+        def tell_model(fraction: float, text: str, start: float = start, title: str = bundle.recipe.title) -> None:
+            tell(start + fraction * share, f"{title}: {text}")
+
+        tell_model(0.0, "checking")
+        predictions.append((model_id, _predict(bundle, inputs, tell_model)))
+    tell(1.0, "saving")
+    with open_session() as session:
+        row = find_case(session, code)
+        hashes = {"tumours": list(inputs.tumours), "phases": {p.value: h for p, h in inputs.phases.items()}}
+        row.predictions += [
+            StoredPrediction(
+                model_version_id=model_id,
+                content={**asdict(p), **p.as_json()},
+                inputs={**hashes, "clinical": inputs.clinical},
+            )
+            for model_id, p in predictions
+        ]
+        if any(p.computed for _, p in predictions):
+            advance(row, CaseState.ANALYSED)
+    return [p for _, p in predictions]
+
+
+def _read(code: str, names: list[str] | None) -> _Inputs:
+    with open_session() as session:
+        row = find_case(session, code)
+        active = session.scalars(
+            select(ModelVersion).where(ModelVersion.state == "active").order_by(ModelVersion.name)
+        ).all()
+        unknown = set(names or ()) - {m.name for m in active}
+        if unknown:
+            raise InputError(f"No active model is called {', '.join(sorted(unknown))}. `models list` shows them.")
+        chosen = [m for m in active if not names or m.name in names]
+        if not chosen:
+            raise InputError("No model is active. Register and promote a bundle on the models page first.")
+        tumours = current_tumours(session, row)
+        return _Inputs(
+            code=row.code,
+            modality=Modality(row.modality),
+            synthetic=row.patient.synthetic,
+            phases={Phase(p.phase): p.file_sha256 for p in row.phases},
+            tumours=tuple(m.file_sha256 for m in tumours),
+            diameter_mm=float(tumours[0].measures["max_diameter_mm"]) if tumours else 0.0,
+            liver=_liver(row),
+            clinical=clinical_values(row),
+            models=tuple((m.id, m.name, m.version) for m in chosen),
+        )
+
+
+def _liver(row: Case) -> str | None:
+    return next((m.file_sha256 for m in newest_masks(row) if m.label == "liver"), None)
+
+
+def _predict(bundle: Bundle, inputs: _Inputs, tell: Progress) -> Prediction:
+    import pandas as pd
+
+    recipe = bundle.recipe
+    phases = set(inputs.phases)
+    reasons = refusals(
+        recipe,
+        modality=inputs.modality,
+        phases=phases,
+        has_tumour=bool(inputs.tumours),
+        diameter_mm=inputs.diameter_mm,
+    )
+    variant = choose_variant(recipe, phases, inputs.clinical) if not reasons else None
+    if not reasons and variant is None:
+        reasons = ["No variant of the model fits the phases and clinical values of this case."]
+    if variant is None:
+        return refused(bundle, reasons)
+    features, warnings, spacing = _features(bundle, recipe, variant, inputs, tell)
+    measures = {
+        "max_diameter_cm": inputs.diameter_mm / 10.0,
+        "in_plane_spacing_mm": max(spacing[:2]),
+        "slice_spacing_mm": spacing[2],
+    }
+    row = pd.Series({**inputs.clinical, **measures, **features}, dtype=float)
+    made = predict(bundle, variant, row, synthetic_patient=inputs.synthetic)
+    notes = (*made.notes, *warnings, *_weight_notes(bundle))
+    return Prediction(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "notes": notes})
+
+
+def _features(
+    bundle: Bundle, recipe: Recipe, variant: Variant, inputs: _Inputs, tell: Progress
+) -> tuple[dict[str, float], tuple[str, ...], tuple[float, float, float]]:
+    store = file_store()
+    blocks = recipe.blocks_of(variant)
+    images = {p: store.volume(inputs.phases[p]) for p in recipe.phases_of(variant)}
+    masks = [store.volume(sha256) for sha256 in inputs.tumours]
+    liver = store.volume(inputs.liver) if inputs.liver else None
+    regions = {}
+    for block in blocks:
+        image = images[block.phase]
+        tumours = [_on_grid(m, image) for m in masks]
+        within = _organ(block.region, image, liver, inputs.modality)
+        regions[(block.phase, block.region.name)] = region_mask(block.region, tumours[0], within, tuple(tumours[1:]))
+    wanted = wanted_blocks(blocks, inputs.modality, bundle_weights(bundle))
+    found = extract_blocks(wanted, images, regions, feature_cache(), tell)
+    return found.values, found.warnings, images[blocks[0].phase].geometry.spacing_mm_xyz
+
+
+def _on_grid(mask: Volume, image: Volume) -> Volume:
+    return Volume(array_zyx=resample_mask(mask, image.geometry).array_zyx, geometry=image.geometry)
+
+
+def _organ(region: Region, image: Volume, liver: Volume | None, modality: Modality) -> Volume | None:
+    """What a shell is cut to: the liver where it is marked, else the body; the tumour itself is not cut."""
+    if region.kind is RegionKind.INTRATUMORAL:
+        return None
+    return _on_grid(liver, image) if liver is not None else body_mask(image, modality)
+
+
+def bundle_weights(bundle: Bundle) -> dict[str, WeightsFile]:
+    """Network weights that came with a bundle."""
+    families = {b.family for b in bundle.recipe.features if b.family != "radiomics"}
+    held = {f: bundle.weights_path(f) for f in families}
+    return {f: open_weights(p) for f, p in held.items() if p is not None}
+
+
+def _weight_notes(bundle: Bundle) -> tuple[str, ...]:
+    return tuple(f"Network {f}: {w['description']}." for f, w in bundle.manifest["weights"].items() if w["description"])

@@ -1,0 +1,70 @@
+"""Where services find the database, the file store and the feature cache."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.config import settings
+from core.domain.errors import StoreError
+from core.domain.volume import Volume
+from core.features.cache import FeatureCache
+from core.storage import database
+from core.storage.files import FileStore
+from core.storage.models import Case
+
+LOCAL_USER = "local"
+
+
+@contextmanager
+def open_session() -> Iterator[Session]:
+    """One unit of work: commits at the end, rolls back on any error."""
+    with database.session(settings().url) as session:
+        yield session
+
+
+def file_store() -> FileStore:
+    return FileStore(settings().files)
+
+
+def feature_cache() -> FeatureCache:
+    return FeatureCache(settings().features)
+
+
+class StagedFiles:
+    """Files written during a use case that are taken back if it fails: nothing half-done stays behind."""
+
+    def __init__(self) -> None:
+        self._store = file_store()
+        self._written: list[str] = []
+
+    def __enter__(self) -> "StagedFiles":
+        return self
+
+    def put_volume(self, volume: Volume) -> str:
+        from core.imaging.nifti import nifti_bytes
+
+        digest, new = self._store.put_new(nifti_bytes(volume))
+        if new:
+            self._written.append(digest)
+        return digest
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            for digest in self._written:
+                self._store.discard(digest)
+
+
+def find_case(session: Session, code: str) -> Case:
+    """The case of that code.
+
+    Raises
+    ------
+    StoreError
+        When there is none.
+    """
+    found = session.scalar(select(Case).where(Case.code == code))
+    if found is None:
+        raise StoreError(f"There is no case '{code}'. `python -m core cases` lists them.")
+    return found
