@@ -17,7 +17,7 @@ Handler = Callable[[argparse.Namespace], Any]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0 done, 2 the input was wrong, 1 our own fault."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_joined_seed(list(sys.argv[1:] if arguments is None else arguments)))
     if not hasattr(options, "handler"):
         parser.print_help()
         return 0
@@ -39,6 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     _show(result, as_json=options.json)
     return 1 if isinstance(result, dict) and result.get("ok") is False else 0
+
+
+def _joined_seed(arguments: list[str]) -> list[str]:
+    """`--seed -80,10,5` as `--seed=-80,10,5`: argparse takes a leading minus for an option."""
+    if "--seed" not in arguments[:-1]:
+        return arguments
+    at = arguments.index("--seed")
+    return [*arguments[:at], f"--seed={arguments[at + 1]}", *arguments[at + 2 :]]
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -29,6 +29,7 @@ TRUSTED_TYPES = [
     "core.modelling.signatures.CrossFittedSignatures",
     "core.modelling.signatures.LassoLogistic",
     "sklearn.calibration._CalibratedClassifier",
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.link.Interval",
@@ -36,6 +37,7 @@ TRUSTED_TYPES = [
     "sklearn._loss._loss.CyHalfBinomialLoss",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.tree._tree.Tree",
 ]
 
 

@@ -1,0 +1,91 @@
+"""Figures and key images of a case, made from stored results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.charts.nomogram import nomogram_figure
+from core.charts.survival import at_risk_rows, survival_figure
+from core.domain.prediction import PredictorPoints
+from core.imaging.resampling import resample_mask
+from core.services.cases import CaseView
+from core.services.cohort import GroupSurvival, nomogram_of
+from core.services.store import file_store
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["KeyImage", "at_risk_rows", "cohort_figure", "key_images", "patient_nomogram"]
+
+
+def patient_nomogram(prediction: dict[str, Any]) -> go.Figure:
+    """The nomogram of the variant that made a stored prediction, with the patient's markers."""
+    nomogram = nomogram_of(prediction["model"], prediction["version"], prediction["variant"])
+    points = tuple(PredictorPoints(**p) for p in prediction["predictors"])
+    title = f"Nomogram: {prediction['title']}"
+    return nomogram_figure(nomogram, points, title=title, outcome=prediction["outcome"])
+
+
+def cohort_figure(survival: GroupSurvival, patient_group: str | None) -> go.Figure:
+    """Kaplan-Meier curves of the reference cohort, the patient's group marked."""
+    kind = "synthetic reference cohort" if survival.synthetic else "reference cohort"
+    title = f"{survival.endpoint} by risk group, {kind}"
+    return survival_figure(survival.curves, title=title, endpoint=survival.endpoint, patient_group=patient_group)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KeyImage:
+    """One axial slice as (rows, columns, 3) of 0..255, the tumour's outline drawn in; patient's right on the left."""
+
+    phase: str
+    caption: str
+    pixels: NDArray[np.uint8]
+
+
+OUTLINE = (0, 176, 255)
+
+
+def key_images(case: CaseView) -> list[KeyImage]:
+    """Each phase at the slice with the largest tumour area."""
+    lesion = case.index_lesion
+    if lesion is None:
+        return []
+    store = file_store()
+    mask = store.volume(lesion.sha256)
+    images = []
+    for phase in case.phases:
+        volume = store.volume(phase["sha256"])
+        tumour = resample_mask(mask, volume.geometry).array_zyx > 0
+        z = int(np.argmax(tumour.sum(axis=(1, 2))))
+        grey = _grey(volume.array_zyx[z], case.modality)
+        pixels = np.repeat(grey[:, :, None], 3, axis=2)
+        pixels[_outline(tumour[z])] = OUTLINE
+        height = volume.geometry.spacing_mm_xyz[1] * pixels.shape[0]
+        width = volume.geometry.spacing_mm_xyz[0] * pixels.shape[1]
+        caption = f"{phase['phase']} · slice {z + 1} of {len(tumour)} · {width:.0f} × {height:.0f} mm · R on the left"
+        images.append(KeyImage(phase=phase["phase"], caption=caption, pixels=_upright(pixels, volume.geometry.direction)))
+    return images
+
+
+def _grey(slice_yx: NDArray[Any], modality: str) -> NDArray[np.uint8]:
+    low, high = (-110.0, 190.0) if modality == "CT" else np.percentile(slice_yx, [1, 99.5])
+    return (np.clip((slice_yx.astype(float) - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
+
+
+def _outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    from scipy import ndimage
+
+    return np.asarray(ndimage.binary_dilation(region) & ~region)
+
+
+def _upright(pixels: NDArray[np.uint8], direction: tuple[float, ...]) -> NDArray[np.uint8]:
+    """Columns run to the patient's left and rows to the back, whatever the file's axes."""
+    if direction[0] < 0:
+        pixels = pixels[:, ::-1]
+    if direction[4] < 0:
+        pixels = pixels[::-1]
+    return pixels

@@ -1,0 +1,5 @@
+"""One page for the tumour board."""
+
+from ui.views.board import show
+
+show()

@@ -1,0 +1,24 @@
+"""The script that st.App runs: navigation, the case picker and the notice around every page."""
+
+import streamlit as st
+
+from ui.guard import guarded
+from ui.page import PAGES, case_picker, notice
+
+st.set_page_config(page_title="HepaBoard", page_icon=":material/monitor_heart:", layout="wide")
+sections = {
+    "Case": ["worklist", "intake", "review", "risk", "cohort", "board"],
+    "Reference": ["scores", "models"],
+}
+page = st.navigation(
+    {
+        section: [
+            st.Page(PAGES[n][0].removeprefix("pages/"), title=PAGES[n][1], default=n == "worklist") for n in names
+        ]
+        for section, names in sections.items()
+    }
+)
+with guarded():
+    case_picker()
+    notice()
+page.run()

@@ -1,0 +1,5 @@
+"""The model registry."""
+
+from ui.views.models import show
+
+show()

@@ -1,0 +1,5 @@
+"""Phases side by side, the tumour mask, analysis."""
+
+from ui.views.review import show
+
+show()

@@ -1,0 +1,5 @@
+"""Published scores."""
+
+from ui.views.scores import show
+
+show()

@@ -1,0 +1,79 @@
+"""Routes beside Streamlit's: the viewer's library, and volumes for signed links; and what every response carries."""
+
+import asyncio
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.access.links import BROWSER_COOKIE, LinkRefusedError, new_browser_id
+from core.domain.errors import HepaBoardError
+from core.services.viewing import VOLUME_ROUTE, linked_file
+
+NIIVUE = Path(__file__).parent.parent / "viewer/node_modules/@niivue/niivue/dist/index.js"
+NIIVUE_ROUTE = "/viewer/niivue.js"
+# Streamlit itself needs inline scripts, eval and blob modules; everything else comes from this server only.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss: blob: data:; "
+    "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+)
+
+
+def routes() -> list[Route]:
+    return [
+        Route(NIIVUE_ROUTE, _niivue),
+        Route(f"{VOLUME_ROUTE}/{{token}}/volume.nii.gz", _volume),
+    ]
+
+
+def middleware() -> list[Middleware]:
+    return [Middleware(BrowserSession)]
+
+
+async def _niivue(_: Request) -> Response:
+    if not NIIVUE.exists():
+        return PlainTextResponse("The viewer's library is not installed. Run ./run --setup.", status_code=503)
+    return FileResponse(NIIVUE, media_type="text/javascript", headers={"Cache-Control": "private, max-age=86400"})
+
+
+async def _volume(request: Request) -> Response:
+    browser = request.cookies.get(BROWSER_COOKIE, "")
+    try:
+        path = await asyncio.to_thread(linked_file, request.path_params["token"], browser=browser)
+    except LinkRefusedError as error:
+        return PlainTextResponse(str(error), status_code=403)
+    except HepaBoardError as error:
+        return PlainTextResponse(str(error), status_code=404)
+    return FileResponse(path, media_type="application/octet-stream", headers={"Cache-Control": "private, no-store"})
+
+
+class BrowserSession:
+    """Gives each browser a random cookie that scripts cannot read, and sets the security headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        known = BROWSER_COOKIE in HTTPConnection(scope).cookies
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                if not known and scope["path"] == "/":
+                    cookie = f"{BROWSER_COOKIE}={new_browser_id()}; Path=/; HttpOnly; SameSite=Strict"
+                    secure = "; Secure" if scope["scheme"] == "https" else ""
+                    headers.append("Set-Cookie", cookie + secure)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

@@ -1,0 +1,35 @@
+"""Every session key that is ours. A widget's own key dies when its page is left; what must last is copied here."""
+
+import streamlit as st
+
+CASE = "hb_case"
+SHELL_MM = "hb_shell_mm"
+HANDLED_SEED = "hb_handled_seed"
+FLASH = "hb_flash"
+
+
+def current_case() -> str | None:
+    """The case being worked on: the address bar first, so that a reload and a bookmark keep it."""
+    named = st.query_params.get("case")
+    if named:
+        st.session_state[CASE] = named
+    return st.session_state.get(CASE)
+
+
+def choose_case(code: str) -> None:
+    st.session_state[CASE] = code
+    st.query_params["case"] = code
+
+
+def forget_case() -> None:
+    st.session_state.pop(CASE, None)
+    st.query_params.pop("case", None)
+
+
+def flash(text: str) -> None:
+    """A sentence to show after the next rerun."""
+    st.session_state[FLASH] = text
+
+
+def take_flash() -> str | None:
+    return st.session_state.pop(FLASH, None)

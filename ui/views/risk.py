@@ -1,0 +1,82 @@
+"""Risk: each model's probability with interval, risk group and nomogram, or the reason why there is none."""
+
+from typing import Any
+
+import streamlit as st
+
+from core.domain.case import CaseState
+from core.services.cases import set_state
+from core.services.figures import patient_nomogram
+from ui.guard import guarded, guarded_view
+from ui.page import go, open_case
+
+
+@guarded_view
+def show() -> None:
+    st.title("Risk")
+    case = open_case()
+    if case is None:
+        return
+    if not case.predictions:
+        st.info("This case has not been analysed yet.")
+        if st.button("Go to the review page", type="primary"):
+            go("review")
+        return
+    computed = [p for p in case.predictions if p["computed"]]
+    for prediction in computed:
+        _computed(prediction)
+    for prediction in (p for p in case.predictions if not p["computed"]):
+        with st.container(border=True):
+            st.markdown(f"**{prediction['title']}** — not applied")
+            for reason in prediction["reasons"]:
+                st.write(reason)
+            st.caption(_provenance(prediction))
+    if computed and st.button("Reviewed, continue to the tumour board", type="primary"):
+        with guarded():
+            set_state(case.code, CaseState.REVIEWED)
+            go("board")
+
+
+def summary(prediction: dict[str, Any]) -> None:
+    """The numbers of one model in a row, with what speaks against using them."""
+    if not prediction["applicable"]:
+        reasons = "\n".join(f"- {r}" for r in prediction["reasons"])
+        st.warning(f"**Outside the population this model was trained on.**\n{reasons}", icon=":material/warning:")
+    low, high = prediction["interval"]
+    columns = st.columns(4)
+    columns[0].metric(f"Probability of {prediction['outcome']}", f"{prediction['probability']:.1%}")
+    columns[1].metric("95 % interval", f"{low:.1%} to {high:.1%}")
+    columns[2].metric("Risk group", prediction["risk_group"], help="High from the cut-off on.")
+    columns[3].metric("Total points", f"{prediction['total_points']:.1f}")
+
+
+def _computed(prediction: dict[str, Any]) -> None:
+    with st.container(border=True):
+        st.subheader(prediction["title"])
+        summary(prediction)
+        st.caption(
+            f"Cut-off {prediction['cutoff']:.1%} (Youden's index on out-of-fold predictions of the training cohort). "
+            "The interval is that of the combining regression; signatures are taken as fixed."
+        )
+        with guarded():
+            st.plotly_chart(patient_nomogram(prediction), key=f"nomogram-{prediction['model']}")
+        rows = [
+            {
+                "Predictor": p["label"],
+                "Value": f"{p['value']:.4g} {p['unit']}".strip(),
+                "Points": round(p["points"], 1),
+            }
+            for p in prediction["predictors"]
+        ]
+        st.dataframe(rows, hide_index=True, width="stretch")
+        for note in prediction["notes"]:
+            st.caption(note)
+        st.caption(_provenance(prediction))
+
+
+def _provenance(prediction: dict[str, Any]) -> str:
+    data = "trained on synthetic patients, for demonstration" if prediction["synthetic"] else "trained on a centre's cohort"
+    return (
+        f"{prediction['model']} version {prediction['version']} of {prediction['model_date']}, {data}. "
+        f"Computed {prediction['made']:%Y-%m-%d %H:%M} UTC."
+    )
