@@ -3,9 +3,9 @@
 import streamlit as st
 
 from ui.guard import guarded
-from ui.page import PAGES, case_picker, notice
+from ui.page import ICON, PAGES, case_picker, notice, style
 
-st.set_page_config(page_title="HepaBoard", page_icon=":material/monitor_heart:", layout="wide")
+st.set_page_config(page_title="HepaBoard", page_icon=str(ICON), layout="wide")
 sections = {
     "Case": ["worklist", "intake", "review", "risk", "cohort", "board"],
     "Reference": ["scores", "models"],
@@ -18,6 +18,7 @@ page = st.navigation(
         for section, names in sections.items()
     }
 )
+style()
 with guarded():
     case_picker()
     notice()

@@ -1,5 +1,7 @@
 """What every page shares: the research-use notice, the case at hand, its header and the way to the next step."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from core.domain.case import RESEARCH_USE_NOTICE, CaseState
@@ -7,6 +9,13 @@ from core.services.cases import CaseView, list_cases, show_case
 from core.services.registry import list_models
 from ui import state
 
+ICON = Path(__file__).parent / "icon.png"
+STYLE = """<style>
+.stMainBlockContainer { padding: 2.2rem 2.5rem 3rem; max-width: 1800px; }
+.stMainBlockContainer h1 { font-size: 1.6rem; padding: 0; }
+.stMainBlockContainer h3 { font-size: 1.1rem; padding: 0.4rem 0 0; }
+[data-testid="stMetricValue"] { font-size: 1.5rem; }
+</style>"""
 PAGES = {
     "worklist": ("pages/worklist.py", "Worklist"),
     "intake": ("pages/intake.py", "Intake"),
@@ -25,6 +34,11 @@ NEXT_PAGE = {
     CaseState.REVIEWED: ("board", "Present to the board"),
     CaseState.PRESENTED: ("board", "Open the board page"),
 }
+
+
+def style() -> None:
+    """Denser than Streamlit's default: a reading page needs its room for images."""
+    st.html(STYLE)
 
 
 def notice() -> None:

@@ -4,7 +4,8 @@
 // Panes are known by the volume's id, so a rerun that only adds a mask reloads that mask and nothing else.
 
 const states = new WeakMap();
-const MASK_COLOURS = { R: [0, 255, 86, 0, 255, 240], G: [0, 176, 180, 158, 140, 228], B: [0, 0, 233, 115, 60, 66] };
+const LESION_COLOURS = [[255, 150, 0], [86, 180, 233], [0, 158, 115], [204, 121, 167]];
+const SHELL_COLOUR = [240, 228, 66];
 const SHELL_LABEL = 9;
 
 export default function (component) {
@@ -112,6 +113,8 @@ async function loadPane(state, pane) {
     });
     pane.nv = nv;
     await nv.attachToCanvas(pane.canvas, false);
+    // Before the first texture update, which is when the library uploads the table of mask colours.
+    nv.drawLut = drawLut(nv);
     const image = await NVImage.loadFromUrl({ url: absolute(pane.phase.url), name: "volume.nii.gz" });
     if (state.disposed) return nv.cleanup();
     setWindow(state, image);
@@ -142,20 +145,16 @@ async function loadMask(state, pane) {
   const mask = await NVImage.loadFromUrl({ url: absolute(pane.phase.overlay_url), name: "mask.nii.gz" });
   pane.nv.loadDrawing(mask);
   pane.nv.setDrawingEnabled(false);
-  const alpha = MASK_COLOURS.R.map((_, i) => (i ? 255 : 0));
-  const labels = ["", "lesion 1", "lesion 2", "lesion 3", "lesion 4", "shell"];
-  const indices = [0, 1, 2, 3, 4, SHELL_LABEL];
-  pane.nv.drawLut = drawLut(pane.nv, { ...MASK_COLOURS, A: alpha, I: indices, labels });
   showMask(state, pane);
 }
 
-function drawLut(nv, map) {
+function drawLut(nv) {
   const lut = new Uint8ClampedArray(256 * 4);
   for (let label = 1; label < 256; label++) {
-    const at = map.I.includes(label) ? map.I.indexOf(label) : 1 + ((label - 1) % 4);
-    lut.set([map.R[at], map.G[at], map.B[at], 255], label * 4);
+    const colour = label === SHELL_LABEL ? SHELL_COLOUR : LESION_COLOURS[(label - 1) % LESION_COLOURS.length];
+    lut.set([...colour, 255], label * 4);
   }
-  return { ...nv.drawLut, lut, labels: map.labels };
+  return { ...nv.drawLut, lut };
 }
 
 function showMask(state, pane) {

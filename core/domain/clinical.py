@@ -19,24 +19,24 @@ class Variable:
 VARIABLES = {
     v.code: v
     for v in (
-        Variable(code="age_years", label="Age", unit="years", lowest=0, highest=120),
-        Variable(code="male", label="Male sex (1 yes, 0 no)", unit="", lowest=0, highest=1),
-        Variable(code="afp_ng_ml", label="AFP", unit="ng/mL", lowest=0, highest=5e6),
-        Variable(code="bilirubin_umol_l", label="Bilirubin", unit="µmol/L", lowest=1, highest=1000),
-        Variable(code="albumin_g_l", label="Albumin", unit="g/L", lowest=10, highest=70),
-        Variable(code="inr", label="INR", unit="", lowest=0.5, highest=15),
-        Variable(code="alt_u_l", label="ALT", unit="U/L", lowest=1, highest=20000),
-        Variable(code="ast_u_l", label="AST", unit="U/L", lowest=1, highest=20000),
-        Variable(code="platelets_10e9_l", label="Platelets", unit="10⁹/L", lowest=1, highest=2000),
-        Variable(code="hbsag", label="HBsAg (1 positive, 0 negative)", unit="", lowest=0, highest=1),
-        Variable(code="cirrhosis", label="Cirrhosis (1 yes, 0 no)", unit="", lowest=0, highest=1),
+        Variable(code="age_years", label="Age", unit="years", lowest=0.0, highest=120.0),
+        Variable(code="male", label="Male sex (1 yes, 0 no)", unit="", lowest=0.0, highest=1.0),
+        Variable(code="afp_ng_ml", label="AFP", unit="ng/mL", lowest=0.0, highest=5e6),
+        Variable(code="bilirubin_umol_l", label="Bilirubin", unit="µmol/L", lowest=1.0, highest=1000.0),
+        Variable(code="albumin_g_l", label="Albumin", unit="g/L", lowest=10.0, highest=70.0),
+        Variable(code="inr", label="INR", unit="", lowest=0.5, highest=15.0),
+        Variable(code="alt_u_l", label="ALT", unit="U/L", lowest=1.0, highest=20000.0),
+        Variable(code="ast_u_l", label="AST", unit="U/L", lowest=1.0, highest=20000.0),
+        Variable(code="platelets_10e9_l", label="Platelets", unit="10⁹/L", lowest=1.0, highest=2000.0),
+        Variable(code="hbsag", label="HBsAg (1 positive, 0 negative)", unit="", lowest=0.0, highest=1.0),
+        Variable(code="cirrhosis", label="Cirrhosis (1 yes, 0 no)", unit="", lowest=0.0, highest=1.0),
         Variable(
-            code="ascites", label="Ascites (0 none, 1 slight, 2 moderate)", unit="", lowest=0, highest=2
+            code="ascites", label="Ascites (0 none, 1 slight, 2 moderate)", unit="", lowest=0.0, highest=2.0
         ),
         Variable(
-            code="encephalopathy_grade", label="Encephalopathy (grade 0 to 4)", unit="", lowest=0, highest=4
+            code="encephalopathy_grade", label="Encephalopathy (grade 0 to 4)", unit="", lowest=0.0, highest=4.0
         ),
-        Variable(code="tumour_number", label="Number of tumours", unit="", lowest=1, highest=100),
+        Variable(code="tumour_number", label="Number of tumours", unit="", lowest=1.0, highest=100.0),
     )
 }
 
