@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         incident = secrets.token_hex(4)
         kind = type(error).__name__
-        print(f"error: something went wrong on our side (incident {incident}, {kind}); --debug shows more", file=sys.stderr)
+        print(
+            f"error: something went wrong on our side (incident {incident}, {kind}); --debug shows more",
+            file=sys.stderr,
+        )
         return 1
     _show(result, as_json=options.json)
     return 1 if isinstance(result, dict) and result.get("ok") is False else 0
@@ -51,7 +54,9 @@ def _joined_seed(arguments: list[str]) -> list[str]:
 
 def build_parser() -> argparse.ArgumentParser:
     """All verbs with their options."""
-    parser = argparse.ArgumentParser(prog="python -m core", description="HepaBoard without a browser. Research use only.")
+    parser = argparse.ArgumentParser(
+        prog="python -m core", description="HepaBoard without a browser. Research use only."
+    )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     common.add_argument("--debug", action="store_true", help="show the traceback of our own faults")
@@ -90,7 +95,9 @@ def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]
     segment.add_argument("--lesion", type=int, default=1, metavar="N")
     segment.add_argument("--label", default="tumour", choices=["tumour", "liver", "LOAT"])
     segment.add_argument("--value", type=int, metavar="V", help="label value, where the file holds several")
-    segment.add_argument("--spread", type=float, default=2.0, metavar="SD", help="how far values may differ while growing")
+    segment.add_argument(
+        "--spread", type=float, default=2.0, metavar="SD", help="how far values may differ while growing"
+    )
     segment.add_argument("--resample", action="store_true", help="bring a mask of another grid to the phase's")
 
     radiomics = verb("radiomics", _radiomics, "hand-crafted features of one image and mask")
@@ -167,9 +174,7 @@ def _segment(options: argparse.Namespace) -> Any:
 
     if options.seed:
         point = _point(options.seed)
-        made = segment_from_seed(
-            options.case, point, phase=options.phase, lesion=options.lesion, spread=options.spread
-        )
+        made = segment_from_seed(options.case, point, phase=options.phase, lesion=options.lesion, spread=options.spread)
     else:
         made = segment_from_file(
             options.case,
@@ -253,7 +258,9 @@ def _models(options: argparse.Namespace) -> Any:
     if options.action == "list":
         return [asdict(row) for row in registry.list_models()]
     if not options.target:
-        raise InputError(f"models {options.action} needs a {'folder' if options.action in ('verify', 'register') else 'name'}.")
+        raise InputError(
+            f"models {options.action} needs a {'folder' if options.action in ('verify', 'register') else 'name'}."
+        )
     if options.action == "verify":
         checks = registry.verify_bundle(Path(options.target))
         return {"ok": all(c.ok for c in checks), "checks": [asdict(c) for c in checks]}

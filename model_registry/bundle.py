@@ -71,9 +71,7 @@ class VariantModel:
         known = data["training_range"]
         return VariantModel(
             cutoff=float(data["cutoff"]),
-            nomogram=Nomogram(
-                intercept=nomogram["intercept"], axes=tuple(Axis(**a) for a in nomogram["axes"])
-            ),
+            nomogram=Nomogram(intercept=nomogram["intercept"], axes=tuple(Axis(**a) for a in nomogram["axes"])),
             covariance=np.asarray(data["covariance"], float),
             known=TrainingRange(
                 measures={k: (v[0], v[1]) for k, v in known["measures"].items()},

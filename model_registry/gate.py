@@ -31,22 +31,16 @@ def _files_complete(bundle: Bundle) -> Check:
     missing = [n for n in REQUIRED_FILES if n not in bundle.manifest.get("files", {})]
     if not variants:
         missing.append("variants/")
-    return Check(
-        name="files complete", ok=not missing, detail=f"missing {missing}" if missing else "all present"
-    )
+    return Check(name="files complete", ok=not missing, detail=f"missing {missing}" if missing else "all present")
 
 
 def _hashes(bundle: Bundle) -> Check:
     named = bundle.manifest.get("files", {})
-    found = {str(p.relative_to(bundle.root)) for p in bundle.root.rglob("*") if p.is_file()} - {
-        "manifest.json"
-    }
+    found = {str(p.relative_to(bundle.root)) for p in bundle.root.rglob("*") if p.is_file()} - {"manifest.json"}
     wrong = [n for n, h in named.items() if n not in found or _sha256(bundle, n) != h]
     extra = sorted(found - set(named))
     if wrong or extra:
-        return Check(
-            name="SHA-256", ok=False, detail=f"changed or missing: {wrong}; not in the manifest: {extra}"
-        )
+        return Check(name="SHA-256", ok=False, detail=f"changed or missing: {wrong}; not in the manifest: {extra}")
     return Check(name="SHA-256", ok=True, detail=f"{len(named)} files as in the manifest")
 
 
@@ -88,9 +82,7 @@ def _pipelines(bundle: Bundle) -> Check:
             )
         bundle.pipeline(variant)
         bundle.variant(variant)
-    return Check(
-        name="pipelines load", ok=True, detail=f"{len(bundle.recipe.variants)} variants, no unknown type"
-    )
+    return Check(name="pipelines load", ok=True, detail=f"{len(bundle.recipe.variants)} variants, no unknown type")
 
 
 def _reference_cohort(bundle: Bundle) -> Check:
@@ -106,6 +98,4 @@ def _reference_cohort(bundle: Bundle) -> Check:
 def _card(bundle: Bundle) -> Check:
     text = bundle.model_card.lower()
     missing = [w for w in REQUIRED_CARD_WORDS if w not in text]
-    return Check(
-        name="model card", ok=not missing, detail=f"does not speak of {missing}" if missing else "complete"
-    )
+    return Check(name="model card", ok=not missing, detail=f"does not speak of {missing}" if missing else "complete")

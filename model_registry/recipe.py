@@ -162,16 +162,10 @@ class Recipe(_Strict):
         signatures = {s.id for s in self.signatures}
         clinical = {c.code for c in self.clinical}
         for signature in self.signatures:
-            _require(
-                set(signature.blocks) <= blocks, f"signature {signature.id} names an unknown feature block"
-            )
+            _require(set(signature.blocks) <= blocks, f"signature {signature.id} names an unknown feature block")
         for variant in self.variants:
-            _require(
-                set(variant.signatures) <= signatures, f"variant {variant.id} names an unknown signature"
-            )
-            _require(
-                set(variant.clinical) <= clinical, f"variant {variant.id} names an unknown clinical variable"
-            )
+            _require(set(variant.signatures) <= signatures, f"variant {variant.id} names an unknown signature")
+            _require(set(variant.clinical) <= clinical, f"variant {variant.id} names an unknown clinical variable")
         missing = set(SETTINGS_WITH_ORIGIN) - set(self.origins)
         _require(not missing, f"no origin is given for {sorted(missing)}")
         return self

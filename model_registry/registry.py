@@ -23,7 +23,9 @@ def admit(bundle: Bundle) -> Path:
     """
     target = bundle_folder(bundle.name, bundle.version)
     if target.exists():
-        raise InputError(f"{bundle.name} version {bundle.version} is registered already. Give the new one a new version.")
+        raise InputError(
+            f"{bundle.name} version {bundle.version} is registered already. Give the new one a new version."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)

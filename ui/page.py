@@ -44,7 +44,9 @@ def style() -> None:
 def notice() -> None:
     """The research-use line with the active models, on every page."""
     active = [m for m in list_models() if m.state == "active"]
-    models = "; ".join(f"{m.name} v{m.version}, {m.created}{' (synthetic data)' if m.synthetic else ''}" for m in active)
+    models = "; ".join(
+        f"{m.name} v{m.version}, {m.created}{' (synthetic data)' if m.synthetic else ''}" for m in active
+    )
     st.caption(f"**{RESEARCH_USE_NOTICE}** Active models: {models or 'none'}.")
 
 

@@ -10,9 +10,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.access.links import BROWSER_COOKIE, LinkRefusedError, new_browser_id
 from core.domain.errors import HepaBoardError
-from core.services.viewing import VOLUME_ROUTE, linked_file
+from core.services.viewing import BROWSER_COOKIE, VOLUME_ROUTE, LinkRefusedError, linked_file, new_browser_id
 
 NIIVUE = Path(__file__).parent.parent / "viewer/node_modules/@niivue/niivue/dist/index.js"
 NIIVUE_ROUTE = "/viewer/niivue.js"

@@ -5,10 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from core.access.links import BROWSER_COOKIE
 from core.services.cases import CaseView
 from core.services.store import LOCAL_USER
-from core.services.viewing import viewer_phases
+from core.services.viewing import BROWSER_COOKIE, viewer_phases
 
 SOURCE = Path(__file__).parent.parent / "viewer"
 WINDOWS = {

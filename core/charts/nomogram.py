@@ -89,7 +89,9 @@ def _far_end(axis: Axis) -> float:
 def _axis_ticks(axis: Axis) -> list[tuple[float, str]]:
     """Ticks on the regression's scale with the text a reader knows."""
     if axis.transform == "log10":
-        return [(float(np.log10(v + 1)), f"{v:,}") for v in LOG_TICKS if axis.low - 1e-9 <= np.log10(v + 1) <= axis.high]
+        return [
+            (float(np.log10(v + 1)), f"{v:,}") for v in LOG_TICKS if axis.low - 1e-9 <= np.log10(v + 1) <= axis.high
+        ]
     return [(float(v), f"{v:g}") for v in pretty(axis.low, axis.high, 8) if axis.low <= v <= axis.high]
 
 
@@ -106,7 +108,10 @@ def _draw(figure: go.Figure, scale: _Scale, y: float) -> None:
     xs = [x for x, _ in scale.ticks]
     shown = set(_apart(sorted(scale.ticks)))
     figure.add_scatter(
-        x=[min(xs, default=0), max(xs, default=0)], y=[y, y], mode="lines", line={"color": NEUTRAL, "width": 1.5},
+        x=[min(xs, default=0), max(xs, default=0)],
+        y=[y, y],
+        mode="lines",
+        line={"color": NEUTRAL, "width": 1.5},
         hoverinfo="skip",
     )
     figure.add_scatter(

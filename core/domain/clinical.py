@@ -30,12 +30,8 @@ VARIABLES = {
         Variable(code="platelets_10e9_l", label="Platelets", unit="10⁹/L", lowest=1.0, highest=2000.0),
         Variable(code="hbsag", label="HBsAg (1 positive, 0 negative)", unit="", lowest=0.0, highest=1.0),
         Variable(code="cirrhosis", label="Cirrhosis (1 yes, 0 no)", unit="", lowest=0.0, highest=1.0),
-        Variable(
-            code="ascites", label="Ascites (0 none, 1 slight, 2 moderate)", unit="", lowest=0.0, highest=2.0
-        ),
-        Variable(
-            code="encephalopathy_grade", label="Encephalopathy (grade 0 to 4)", unit="", lowest=0.0, highest=4.0
-        ),
+        Variable(code="ascites", label="Ascites (0 none, 1 slight, 2 moderate)", unit="", lowest=0.0, highest=2.0),
+        Variable(code="encephalopathy_grade", label="Encephalopathy (grade 0 to 4)", unit="", lowest=0.0, highest=4.0),
         Variable(code="tumour_number", label="Number of tumours", unit="", lowest=1.0, highest=100.0),
     )
 }

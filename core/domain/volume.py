@@ -57,9 +57,7 @@ class Volume:
 
     def __post_init__(self) -> None:
         if self.array_zyx.ndim != 3 or self.array_zyx.shape[::-1] != self.geometry.size_xyz:
-            raise ValueError(
-                f"array {self.array_zyx.shape} (z, y, x) is not {self.geometry.size_xyz} (x, y, z)"
-            )
+            raise ValueError(f"array {self.array_zyx.shape} (z, y, x) is not {self.geometry.size_xyz} (x, y, z)")
         view = self.array_zyx.view()
         view.flags.writeable = False
         object.__setattr__(self, "array_zyx", view)

@@ -32,14 +32,10 @@ class FeatureCache:
             return None
         table = pq.read_table(path)
         meta = json.loads(table.schema.metadata[b"hepaboard"])
-        values = dict(
-            zip(table.column("feature").to_pylist(), table.column("value").to_pylist(), strict=True)
-        )
+        values = dict(zip(table.column("feature").to_pylist(), table.column("value").to_pylist(), strict=True))
         return CachedFeatures(values=values, warnings=tuple(meta["warnings"]), provenance=meta["provenance"])
 
-    def put(
-        self, key: str, values: dict[str, float], warnings: tuple[str, ...], *, provenance: dict[str, Any]
-    ) -> None:
+    def put(self, key: str, values: dict[str, float], warnings: tuple[str, ...], *, provenance: dict[str, Any]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 

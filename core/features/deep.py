@@ -57,14 +57,10 @@ class Weights:
             When the file is absent or is not the one named: a network is never started from noise in silence.
         """
         if not self.path.exists():
-            raise UnavailableError(
-                f"The weights {self.path.name} are not here. Put the file in place and try again."
-            )
+            raise UnavailableError(f"The weights {self.path.name} are not here. Put the file in place and try again.")
         content = self.path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise UnavailableError(
-                f"The weights {self.path.name} are not the expected file (SHA-256 differs)."
-            )
+            raise UnavailableError(f"The weights {self.path.name} are not the expected file (SHA-256 differs).")
         return content
 
 

@@ -34,9 +34,7 @@ class Extraction:
     warnings: tuple[str, ...] = ()
 
 
-def extract_cached(
-    extractor: Extractor, image: Volume, mask: Volume, cache: FeatureCache | None
-) -> Extraction:
+def extract_cached(extractor: Extractor, image: Volume, mask: Volume, cache: FeatureCache | None) -> Extraction:
     """Extract, or read what the same image, mask and settings gave before.
 
     Raises

@@ -53,9 +53,7 @@ def train_slices_network(
             losses.append(float(loss.detach()))
         schedule.step()
         report(f"epoch {epoch + 1} of {epochs}: cross-entropy {np.mean(losses):.3f}")
-    state = {
-        k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()
-    }
+    state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()}
     metadata = {"architecture": "resnet34_2_5d", "width": str(width), "description": description}
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, out, metadata=metadata)

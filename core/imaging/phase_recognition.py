@@ -72,9 +72,7 @@ def phases_named(description: str) -> list[Phase]:
     return [phase for phase, pattern in _NAMES.items() if re.search(pattern, text)]
 
 
-def _from_image(
-    found: Enhancement, modality: Modality
-) -> tuple[Phase | None, dict[Phase, float], tuple[str, ...]]:
+def _from_image(found: Enhancement, modality: Modality) -> tuple[Phase | None, dict[Phase, float], tuple[str, ...]]:
     """The likeliest phase, each phase's share of the likelihood, and a sentence on what was measured."""
     if found.liver is None or found.aorta is None:
         missing = (
@@ -175,7 +173,7 @@ def _aorta_value(
     from scipy import ndimage
 
     reference = liver if liver is not None else float(np.median(image[body])) if body.any() else 0.0
-    disc, ring = _disc(3.2), _disc(8.0) & ~_disc_within(8.0, 6.6)
+    disc, ring = _disc(3.2), _disc(8.0) & ~_disc(6.6, box=8.0)
     step_limit = (0.14 if modality is Modality.CT else 0.09) * max(abs(reference), 60.0)
     window = _prevertebral_window(image, body, modality)
     if window is None:
@@ -185,15 +183,11 @@ def _aorta_value(
     for plane in image:
         part = plane[ys, xs]
         mean = ndimage.convolve(part, disc / disc.sum(), mode="nearest")
-        spread = np.sqrt(
-            np.maximum(ndimage.convolve(part**2, disc / disc.sum(), mode="nearest") - mean**2, 0)
-        )
+        spread = np.sqrt(np.maximum(ndimage.convolve(part**2, disc / disc.sum(), mode="nearest") - mean**2, 0))
         even = spread < np.maximum(step_limit, 0.10 * np.abs(mean))
         # Over half of the ring must be darker (or, in late MR phases, brighter): a disc inside a vertebra fails.
         darker = mean - ndimage.percentile_filter(part, 55, footprint=ring, mode="nearest") > 1.5 * step_limit
-        brighter = (
-            ndimage.percentile_filter(part, 45, footprint=ring, mode="nearest") - mean > 1.5 * step_limit
-        )
+        brighter = ndimage.percentile_filter(part, 45, footprint=ring, mode="nearest") - mean > 1.5 * step_limit
         plausible = (mean > 25) & (mean < 600) if modality is Modality.CT else mean > 0
         found.append(even & plausible & (darker if modality is Modality.CT else darker | brighter))
         means.append(mean)
@@ -209,7 +203,7 @@ def _value_along_track(found: NDArray[np.bool_], means: NDArray[np.float32]) -> 
     for k in range(1, len(found)):
         lengths[k] = found[k] + ndimage.maximum_filter(lengths[k - 1], size=5) * (1 - 0.02 * ~found[k])
     z = len(found) - 1
-    y, x = np.unravel_index(int(lengths[z].argmax()), lengths[z].shape)
+    y, x = map(int, np.unravel_index(int(lengths[z].argmax()), lengths[z].shape))
     if lengths[z, y, x] < max(4.0, 0.25 * len(found)):
         return None
     values = []
@@ -220,21 +214,16 @@ def _value_along_track(found: NDArray[np.bool_], means: NDArray[np.float32]) -> 
         if z >= 0:
             y0, x0 = max(0, y - 2), max(0, x - 2)
             near = lengths[z, y0 : y + 3, x0 : x + 3]
-            dy, dx = np.unravel_index(int(near.argmax()), near.shape)
+            dy, dx = map(int, np.unravel_index(int(near.argmax()), near.shape))
             y, x = y0 + dy, x0 + dx
     return float(np.median(values))
 
 
-def _disc(radius: float) -> NDArray[np.float32]:
-    n = int(np.ceil(radius))
+def _disc(radius: float, box: float | None = None) -> NDArray[np.bool_]:
+    """A disc of `radius` pixels in the middle of a square that holds one of `box` pixels (default the same)."""
+    n = int(np.ceil(box or radius))
     y, x = np.mgrid[-n : n + 1, -n : n + 1]
-    return (x**2 + y**2 <= radius**2).astype(np.float32).astype(bool)
-
-
-def _disc_within(outer: float, inner: float) -> NDArray[np.bool_]:
-    n = int(np.ceil(outer))
-    y, x = np.mgrid[-n : n + 1, -n : n + 1]
-    return np.asarray(x**2 + y**2 <= inner**2)
+    return np.asarray(x**2 + y**2 <= radius**2)
 
 
 def _prevertebral_window(

@@ -75,9 +75,7 @@ def outside_reasons(known: TrainingRange, row: pd.Series) -> tuple[str, ...]:
             f"The features together lie far from the training cohort "
             f"(Mahalanobis distance {distance:.1f}, limit {known.distance_limit:.1f})."
         )
-    beyond = [
-        n for n, v in zip(names, values, strict=True) if not known.features[n][0] <= v <= known.features[n][1]
-    ]
+    beyond = [n for n, v in zip(names, values, strict=True) if not known.features[n][0] <= v <= known.features[n][1]]
     # By chance a patient from the same population is beyond 1 or 99 % in some of many features.
     expected = float(stats.binom.ppf(0.99, len(names), 0.02))
     if len(beyond) > expected:

@@ -61,9 +61,7 @@ def variant_pipeline(
     signatures: list[SignatureSpec], clinical: list[ClinicalSpec], *, signature_folds: int, seed: int
 ) -> Pipeline:
     """Signatures beside clinical predictors, then an unpenalised logistic regression."""
-    parts = [
-        {"id": s.id, "columns": list(s.columns), "pipeline": signature_pipeline(s, seed)} for s in signatures
-    ]
+    parts = [{"id": s.id, "columns": list(s.columns), "pipeline": signature_pipeline(s, seed)} for s in signatures]
     columns = [[c.code, c.transform] for c in clinical]
     return Pipeline(
         [
@@ -135,9 +133,7 @@ def _checked(
     y = table[outcome].to_numpy(int)
     fewest = int(min(y.sum(), len(y) - y.sum()))
     if fewest < 2 * max(outer_folds, signature_folds):
-        raise InputError(
-            f"{fewest} cases in the smaller class of {outcome} are too few for {outer_folds} outer folds."
-        )
+        raise InputError(f"{fewest} cases in the smaller class of {outcome} are too few for {outer_folds} outer folds.")
     return y
 
 

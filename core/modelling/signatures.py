@@ -79,9 +79,7 @@ class CrossFittedSignatures(TransformerMixin, BaseEstimator):
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
         check_is_fitted(self, "fitted_")
-        values = [
-            _log_odds(model, X[s["columns"]]) for s, model in zip(self.signatures, self.fitted_, strict=True)
-        ]
+        values = [_log_odds(model, X[s["columns"]]) for s, model in zip(self.signatures, self.fitted_, strict=True)]
         return np.column_stack([*values, *self._clinical_columns(X)])
 
     def _clinical_columns(self, X: pd.DataFrame) -> list[NDArray[np.float64]]:
@@ -110,9 +108,7 @@ def signature_pipeline(spec: SignatureSpec, seed: int) -> Pipeline:
         steps.append(("estimator", lasso_logistic(spec.inner_folds, seed)))
     else:
         candidates = [estimator(name, seed) for name in spec.estimators]
-        steps.append(
-            ("estimator", BestByCrossValidation(candidates, list(spec.estimators), spec.inner_folds, seed))
-        )
+        steps.append(("estimator", BestByCrossValidation(candidates, list(spec.estimators), spec.inner_folds, seed)))
     return Pipeline(steps)
 
 
@@ -136,9 +132,7 @@ class BestByCrossValidation(BaseEstimator):
             cv=folds,
         ).fit(X, y)
         self.best_name_ = self.names[int(search.best_index_)]
-        self.auc_by_name_ = dict(
-            zip(self.names, map(float, search.cv_results_["mean_test_score"]), strict=True)
-        )
+        self.auc_by_name_ = dict(zip(self.names, map(float, search.cv_results_["mean_test_score"]), strict=True))
         self.best_ = search.best_estimator_.named_steps["model"]
         self.classes_ = self.best_.classes_
         return self
@@ -180,9 +174,7 @@ def estimator(name: str, seed: int) -> Any:
     from sklearn.neighbors import KNeighborsClassifier
 
     made: dict[str, Any] = {
-        "lasso_logistic": LogisticRegression(
-            l1_ratio=1.0, C=0.3, solver="saga", max_iter=4000, random_state=seed
-        ),
+        "lasso_logistic": LogisticRegression(l1_ratio=1.0, C=0.3, solver="saga", max_iter=4000, random_state=seed),
         "svm_linear": _calibrated_svm("linear", seed),
         "svm_rbf": _calibrated_svm("rbf", seed),
         "random_forest": RandomForestClassifier(150, min_samples_leaf=6, random_state=seed),

@@ -79,9 +79,7 @@ def _checks(index_zyx: NDArray[np.int64], geometry: Geometry, diameter_mm: float
     if (index_zyx.min(axis=0) == 0).any() or (index_zyx.max(axis=0) == size_zyx - 1).any():
         checks.append("The mask touches the edge of the image: the lesion may be cut off.")
     if diameter_mm < SMALLEST_LESION_MM:
-        checks.append(
-            f"The lesion measures {diameter_mm:.1f} mm; texture of lesions under 10 mm is not reliable."
-        )
+        checks.append(f"The lesion measures {diameter_mm:.1f} mm; texture of lesions under 10 mm is not reliable.")
     low = index_zyx.min(axis=0)
     box = np.zeros(index_zyx.max(axis=0) - low + 1, bool)
     box[tuple((index_zyx - low).T)] = True

@@ -35,9 +35,7 @@ def peritumoral_shell(
         When the width is not positive, the tumour is empty or nothing of the shell is left.
     """
     if not 0 < width_mm <= 100:
-        raise InputError(
-            f"A peritumoral width of {width_mm:g} mm is not possible; choose more than 0, at most 100 mm."
-        )
+        raise InputError(f"A peritumoral width of {width_mm:g} mm is not possible; choose more than 0, at most 100 mm.")
     shell = _distance_band(tumour, width_mm)
     if within is not None:
         _require_same_grid(tumour, within)
@@ -47,7 +45,8 @@ def peritumoral_shell(
         shell &= lesion.array_zyx == 0
     if not shell.any():
         raise InputError(
-            f"Nothing is left of the {width_mm:g} mm shell inside the organ mask. Check that the mask belongs to this case."
+            f"Nothing is left of the {width_mm:g} mm shell inside the organ mask. "
+            "Check that the mask belongs to this case."
         )
     return Volume(array_zyx=shell.astype(np.uint8), geometry=tumour.geometry)
 
@@ -79,9 +78,7 @@ def _distance_band(tumour: Volume, width_mm: float) -> NDArray[np.bool_]:
 
 def _require_same_grid(a: Volume, b: Volume) -> None:
     if not a.geometry.matches(b.geometry):
-        raise InputError(
-            f"Masks lie on different grids: {_describe(a.geometry)} and {_describe(b.geometry)}."
-        )
+        raise InputError(f"Masks lie on different grids: {_describe(a.geometry)} and {_describe(b.geometry)}.")
 
 
 def _describe(g: Geometry) -> str:

@@ -56,15 +56,10 @@ def analyse_case(code: str, models: list[str] | None = None, progress: Progress 
     inputs = _read(code, models)
     predictions = []
     for number, (model_id, name, version) in enumerate(inputs.models):
-        share = 1 / len(inputs.models)
-        start = number * share
         bundle = Bundle(bundle_folder(name, version))
-
-        def tell_model(fraction: float, text: str, start: float = start, title: str = bundle.recipe.title) -> None:
-            tell(start + fraction * share, f"{title}: {text}")
-
-        tell_model(0.0, "checking")
-        predictions.append((model_id, _predict(bundle, inputs, tell_model)))
+        told = _part_of(tell, number, len(inputs.models), bundle.recipe.title)
+        told(0.0, "checking")
+        predictions.append((model_id, _predict(bundle, inputs, told)))
     tell(1.0, "saving")
     with open_session() as session:
         row = find_case(session, code)
@@ -80,6 +75,11 @@ def analyse_case(code: str, models: list[str] | None = None, progress: Progress 
         if any(p.computed for _, p in predictions):
             advance(row, CaseState.ANALYSED)
     return [p for _, p in predictions]
+
+
+def _part_of(tell: Progress, number: int, of: int, title: str) -> Progress:
+    """Progress of one model as a part of the whole."""
+    return lambda fraction, text: tell((number + fraction) / of, f"{title}: {text}")
 
 
 def _read(code: str, names: list[str] | None) -> _Inputs:

@@ -121,9 +121,7 @@ def show_case(code: str) -> CaseView:
             clinical={c: o.value for c, o in newest.items()},
             clinical_dates={c: o.recorded for c, o in newest.items()},
             predictions=newest_predictions(row),
-            board=tuple(
-                {"decision": b.decision, "dissent": b.dissent, "author": b.author, "at": b.at} for b in board
-            ),
+            board=tuple({"decision": b.decision, "dissent": b.dissent, "author": b.author, "at": b.at} for b in board),
         )
 
 
@@ -226,7 +224,9 @@ def fall_back(row: Case, state: CaseState) -> None:
 
 def variable_labels(codes: list[str]) -> dict[str, str]:
     """Label with unit of clinical variables, for forms and tables."""
-    return {c: f"{VARIABLES[c].label} ({VARIABLES[c].unit})" if VARIABLES[c].unit else VARIABLES[c].label for c in codes}
+    return {
+        c: f"{VARIABLES[c].label} ({VARIABLES[c].unit})" if VARIABLES[c].unit else VARIABLES[c].label for c in codes
+    }
 
 
 def delete_case(code: str) -> None:

@@ -40,8 +40,11 @@ class LoadedCase:
 class CohortCase(Protocol):
     """A case of a training cohort: where its images come from, and its table values."""
 
-    identifier: str
-    table: dict[str, float]
+    @property
+    def identifier(self) -> str: ...
+
+    @property
+    def table(self) -> dict[str, float]: ...
 
     def load(self, phases: tuple[Phase, ...]) -> LoadedCase: ...
 
@@ -86,7 +89,8 @@ def extractor_for(block: FeatureBlock, modality: Modality, weights: Mapping[str,
     held = weights.get(block.family)
     if held is None:
         raise UnavailableError(
-            f"The recipe asks for the weights '{block.weights}', which are not here. Give a safetensors file with --weights."
+            f"The recipe asks for the weights '{block.weights}', which are not here. "
+            "Give a safetensors file with --weights."
         )
     window = CT_WINDOW if modality is Modality.CT else MR_WINDOW
     return ResNet34Slices(held.weights, window, width=held.width)
@@ -128,9 +132,7 @@ def open_weights(path: Path) -> WeightsFile:
     )
 
 
-def region_mask(
-    region: Region, tumour: Volume, within: Volume | None, others: tuple[Volume, ...] = ()
-) -> Volume:
+def region_mask(region: Region, tumour: Volume, within: Volume | None, others: tuple[Volume, ...] = ()) -> Volume:
     """The mask of a recipe's region, made from the tumour."""
     if region.kind is RegionKind.INTRATUMORAL or region.width_mm is None:
         return tumour
@@ -142,8 +144,7 @@ def wanted_blocks(
     blocks: Iterable[FeatureBlock], modality: Modality, weights: Mapping[str, WeightsFile]
 ) -> list[WantedBlock]:
     return [
-        WantedBlock(phase=b.phase, region=b.region.name, extractor=extractor_for(b, modality, weights))
-        for b in blocks
+        WantedBlock(phase=b.phase, region=b.region.name, extractor=extractor_for(b, modality, weights)) for b in blocks
     ]
 
 

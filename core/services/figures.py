@@ -67,7 +67,9 @@ def key_images(case: CaseView) -> list[KeyImage]:
         height = volume.geometry.spacing_mm_xyz[1] * pixels.shape[0]
         width = volume.geometry.spacing_mm_xyz[0] * pixels.shape[1]
         caption = f"{phase['phase']} · slice {z + 1} of {len(tumour)} · {width:.0f} × {height:.0f} mm · R on the left"
-        images.append(KeyImage(phase=phase["phase"], caption=caption, pixels=_upright(pixels, volume.geometry.direction)))
+        images.append(
+            KeyImage(phase=phase["phase"], caption=caption, pixels=_upright(pixels, volume.geometry.direction))
+        )
     return images
 
 

@@ -143,16 +143,16 @@ def _from_file(path: Path, phase: Phase | None) -> FoundPhase:
 
 def _one_per_phase(found: list[FoundPhase]) -> tuple[list[FoundPhase], list[str]]:
     """Of several series of one phase the surest (then the thinnest) is kept; the user hears of the others."""
-    ranked = sorted(
-        found, key=lambda f: (-f.recognised.confidence, f.volume.geometry.spacing_mm_xyz[2])
-    )
+    ranked = sorted(found, key=lambda f: (-f.recognised.confidence, f.volume.geometry.spacing_mm_xyz[2]))
     kept: dict[Phase, FoundPhase] = {}
     warnings = []
     for candidate in ranked:
         phase = candidate.recognised.phase
         if phase in kept:
             other = kept[phase].source
-            warnings.append(f"{candidate.source} also looks {phase.label.lower()}; {other} was kept. Name it to keep both.")
+            warnings.append(
+                f"{candidate.source} also looks {phase.label.lower()}; {other} was kept. Name it to keep both."
+            )
         else:
             kept[phase] = candidate
     return sorted(kept.values(), key=lambda f: PHASE_ORDER.index(f.recognised.phase)), warnings
@@ -203,7 +203,9 @@ def store_case(
         present = {p.phase for p in row.phases}
         for item in found:
             if item.recognised.phase in present:
-                raise InputError(f"Case {row.code} already has a {item.recognised.phase.label.lower()} phase. Use a new case.")
+                raise InputError(
+                    f"Case {row.code} already has a {item.recognised.phase.label.lower()} phase. Use a new case."
+                )
             row.phases.append(
                 CasePhase(
                     phase=item.recognised.phase.value,
@@ -241,7 +243,9 @@ def _case_row(session: Session, code: str | None, modality: Modality, *, synthet
         newest = session.scalar(select(func.max(Case.id))) or 0
         code = f"CASE-{newest + 1:04d}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", code):
-        raise InputError(f"'{code}' cannot be a case name: use letters, digits, '.', '_' and '-', without a patient's name.")
+        raise InputError(
+            f"'{code}' cannot be a case name: use letters, digits, '.', '_' and '-', without a patient's name."
+        )
     row = session.scalar(select(Case).where(Case.code == code))
     if row is not None:
         if row.modality != modality:

@@ -127,7 +127,9 @@ def read_mask_file(path: Path) -> Volume:
                 target.write_bytes(held.read(member))
                 paths.append(target)
             return _single_series(paths, path.name)
-    raise InputError(f"{path.name} is no mask this version reads. Give NIfTI, NRRD, or a DICOM series as folder or zip.")
+    raise InputError(
+        f"{path.name} is no mask this version reads. Give NIfTI, NRRD, or a DICOM series as folder or zip."
+    )
 
 
 def _single_series(paths: list[Path], name: str) -> Volume:

@@ -31,7 +31,9 @@ class ManifestCase:
     def load(self, phases: tuple[Phase, ...]) -> LoadedCase:
         images = {p: read_image_file(self.files[p.value]) for p in phases if p.value in self.files}
         if not images or "tumour" not in self.files:
-            raise InputError(f"Case {self.identifier}: the manifest names no image of a needed phase, or no tumour mask.")
+            raise InputError(
+                f"Case {self.identifier}: the manifest names no image of a needed phase, or no tumour mask."
+            )
         tumour = read_image_file(self.files["tumour"])
         liver = read_image_file(self.files["liver"]) if "liver" in self.files else None
         return LoadedCase(

@@ -78,9 +78,7 @@ def train_bundle(
         "synthetic": synthetic,
         "cohort": cohort,
         "recipe_sha256": recipe_sha256(recipe),
-        "weights": {
-            f: {"sha256": w.weights.sha256, "description": w.description} for f, w in weights.items()
-        },
+        "weights": {f: {"sha256": w.weights.sha256, "description": w.description} for f, w in weights.items()},
         "versions": {name: installed_version(name) for name in PINNED_AT_TRAINING},
     }
     return write_bundle(out, files, manifest)
@@ -169,7 +167,7 @@ def _reference_cohort(recipe: Recipe, table: pd.DataFrame, fitted: dict[str, Fit
     """Out-of-fold probability, group and follow-up of each training patient and variant; rows are shuffled."""
     import pandas as pd
 
-    parts = []
+    parts: list[pd.DataFrame] = []
     for name, fit in fitted.items():
         part = pd.DataFrame({"variant": name, "probability": fit.out_of_fold})
         part["group"] = ["high" if p >= fit.cutoff.threshold else "low" for p in fit.out_of_fold]

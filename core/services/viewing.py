@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.access.links import VolumeGrant, check, sign
+from core.access.links import BROWSER_COOKIE, LinkRefusedError, VolumeGrant, check, new_browser_id, sign
 from core.config import settings
 from core.domain.volume import Geometry, Volume
 from core.imaging.resampling import resample_mask
@@ -14,6 +14,7 @@ from core.services.cases import CaseView
 from core.services.segment import shell_preview
 from core.services.store import file_store, find_case, open_session
 
+__all__ = ["BROWSER_COOKIE", "VOLUME_ROUTE", "LinkRefusedError", "linked_file", "new_browser_id", "viewer_phases"]
 VOLUME_ROUTE = "/viewer/volume"
 SHELL_LABEL = 9
 

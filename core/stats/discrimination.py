@@ -117,9 +117,7 @@ def _checked(outcome: ArrayLike, score: ArrayLike) -> tuple[Vector, Vector]:
     if not np.isfinite(s).all() or not np.isin(y, (0, 1)).all():
         raise InputError("The outcome must be 0 or 1 and the score a number, without missing values.")
     if min(int(y.sum()), int(len(y) - y.sum())) < 2:
-        raise InputError(
-            f"An AUC needs at least two events and two non-events, got {int(y.sum())} of {len(y)}."
-        )
+        raise InputError(f"An AUC needs at least two events and two non-events, got {int(y.sum())} of {len(y)}.")
     return y, s
 
 

@@ -82,9 +82,7 @@ def kaplan_meier(
     deaths = np.array([((t == s) & (d == 1)).sum() for s in steps])
     survival = np.cumprod(1 - deaths / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(
-            np.where(at_risk > deaths, deaths / (at_risk * (at_risk - deaths)), np.inf * deaths)
-        )
+        greenwood = np.cumsum(np.where(at_risk > deaths, deaths / (at_risk * (at_risk - deaths)), np.inf * deaths))
         greenwood = np.where(np.isnan(greenwood), np.inf, greenwood)
     lower, upper = _interval(survival, greenwood, interval)
     below = np.flatnonzero(survival <= 0.5 + 1e-12)
@@ -111,9 +109,7 @@ def log_rank(time: ArrayLike, event: ArrayLike, group: ArrayLike) -> LogRank:
 
     t, d = _checked(time, event)
     result = multivariate_logrank_test(t, np.asarray(group), d)
-    return LogRank(
-        chi2=float(result.test_statistic), df=len(np.unique(np.asarray(group))) - 1, p=float(result.p_value)
-    )
+    return LogRank(chi2=float(result.test_statistic), df=len(np.unique(np.asarray(group))) - 1, p=float(result.p_value))
 
 
 def hazard_ratio(time: ArrayLike, event: ArrayLike, group: ArrayLike, *, reference: str) -> HazardRatio:
@@ -125,9 +121,7 @@ def hazard_ratio(time: ArrayLike, event: ArrayLike, group: ArrayLike, *, referen
     labels = np.asarray(group)
     others = [g for g in np.unique(labels) if g != reference]
     if len(others) != 1 or reference not in labels:
-        raise InputError(
-            f"A hazard ratio needs two groups of which one is '{reference}', got {sorted(set(labels))}."
-        )
+        raise InputError(f"A hazard ratio needs two groups of which one is '{reference}', got {sorted(set(labels))}.")
     frame = pd.DataFrame({"time": t, "event": d, "group": (labels == others[0]).astype(float)})
     fit = CoxPHFitter().fit(frame, "time", "event")
     row = fit.summary.loc["group"]
@@ -145,13 +139,9 @@ def hazard_ratio(time: ArrayLike, event: ArrayLike, group: ArrayLike, *, referen
 def _checked(time: ArrayLike, event: ArrayLike) -> tuple[Vector, Vector]:
     t, d = np.asarray(time, float), np.asarray(event, float)
     if t.shape != d.shape or t.ndim != 1 or not len(t):
-        raise InputError(
-            f"Times and events must be two lists of the same length, got {t.shape} and {d.shape}."
-        )
+        raise InputError(f"Times and events must be two lists of the same length, got {t.shape} and {d.shape}.")
     if not np.isfinite(t).all() or (t < 0).any() or not np.isin(d, (0, 1)).all():
-        raise InputError(
-            "Follow-up times must be numbers from 0 on and events 0 or 1, without missing values."
-        )
+        raise InputError("Follow-up times must be numbers from 0 on and events 0 or 1, without missing values.")
     return t, d
 
 
@@ -171,9 +161,7 @@ def _interval(survival: Vector, greenwood: Vector, kind: IntervalKind) -> tuple[
     return lower, upper
 
 
-def _median(
-    steps: Vector, survival: Vector, deaths: NDArray[np.int64], below: NDArray[np.int64]
-) -> float | None:
+def _median(steps: Vector, survival: Vector, deaths: NDArray[np.int64], below: NDArray[np.int64]) -> float | None:
     if not len(below):
         return None
     first = int(below[0])
@@ -184,9 +172,7 @@ def _median(
     return float(steps[first])
 
 
-def _row(
-    x: float, t: Vector, d: Vector, steps: Vector, survival: Vector, lower: Vector, upper: Vector
-) -> AtTime:
+def _row(x: float, t: Vector, d: Vector, steps: Vector, survival: Vector, lower: Vector, upper: Vector) -> AtTime:
     passed = int(np.searchsorted(steps, x, side="right")) - 1
     values = (1.0, 1.0, 1.0) if passed < 0 else (survival[passed], lower[passed], upper[passed])
     return AtTime(

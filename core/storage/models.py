@@ -56,9 +56,7 @@ class Case(Base):
     created: Mapped[datetime] = mapped_column(default=_now)
     patient: Mapped[Patient] = relationship(lazy="joined")
     phases: Mapped[list["CasePhase"]] = relationship(order_by="CasePhase.id", cascade="all, delete-orphan")
-    masks: Mapped[list["MaskRevision"]] = relationship(
-        order_by="MaskRevision.id", cascade="all, delete-orphan"
-    )
+    masks: Mapped[list["MaskRevision"]] = relationship(order_by="MaskRevision.id", cascade="all, delete-orphan")
     observations: Mapped[list["ClinicalObservation"]] = relationship(
         order_by="ClinicalObservation.id", cascade="all, delete-orphan"
     )

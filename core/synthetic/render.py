@@ -104,18 +104,14 @@ class _Textures:
         self.bias = smooth_noise(rng, shape, 45.0 / spacing)
 
 
-def smooth_noise(
-    rng: np.random.Generator, shape: tuple[int, ...], sigma_voxels: NDArray[np.float64]
-) -> Field:
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_voxels: NDArray[np.float64]) -> Field:
     """Gaussian noise smoothed to a correlation length, scaled to standard deviation 1.
 
     A long correlation is made on a coarser grid and interpolated: the same field, much sooner.
     """
     step = np.maximum(1, np.floor(sigma_voxels / 2)).astype(int)
     coarse = tuple(int(np.ceil(n / s)) + 2 for n, s in zip(shape, step, strict=True))
-    field = ndimage.gaussian_filter(
-        rng.standard_normal(coarse, dtype=np.float32), sigma_voxels / step, mode="wrap"
-    )
+    field = ndimage.gaussian_filter(rng.standard_normal(coarse, dtype=np.float32), sigma_voxels / step, mode="wrap")
     field = (field - field.mean()) / max(float(field.std()), 1e-6)
     if max(step) > 1:
         field = ndimage.zoom(field, step, order=1)
@@ -132,9 +128,7 @@ def _render_phase(
     image += np.where(in_liver, 5.0 * contrast * textures.parenchyma, 0).astype(np.float32)
     _paint_shell(image, patient, modality, phase, anatomy, in_liver)
     _paint_tumour(image, patient, modality, phase, anatomy, textures)
-    return Volume(
-        array_zyx=_acquire(image, patient, modality, phase, anatomy, textures), geometry=anatomy.geometry
-    )
+    return Volume(array_zyx=_acquire(image, patient, modality, phase, anatomy, textures), geometry=anatomy.geometry)
 
 
 def _paint_shell(

@@ -44,9 +44,7 @@ def pbc_nomogram() -> Nomogram:
     axes = []
     for name, coefficient in zip(names, fit.coef_[0], strict=True):
         steps = pretty(data[name].min(), data[name].max())
-        axes.append(
-            Axis(name=name, label=name, unit="", coefficient=coefficient, low=steps[0], high=steps[-1])
-        )
+        axes.append(Axis(name=name, label=name, unit="", coefficient=coefficient, low=steps[0], high=steps[-1]))
     return Nomogram(intercept=float(fit.intercept_[0]), axes=tuple(axes))
 
 

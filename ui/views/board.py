@@ -60,7 +60,7 @@ def _images(case: CaseView) -> None:
             st.image(image.pixels, caption=image.caption, width="stretch")
 
 
-def _cached_images(code: str, phases: tuple[str, ...], masks: tuple[str, ...]):  # noqa: ANN202
+def _cached_images(code: str, phases: tuple[str, ...], masks: tuple[str, ...]):
     """Key images are made once a session for the same phases and masks."""
     key = (code, phases, masks)
     held = st.session_state.get("hb_key_images")

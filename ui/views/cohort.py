@@ -47,7 +47,8 @@ def draw(survival: GroupSurvival, patient_group: str | None) -> None:
     st.dataframe(at_risk_rows(survival.curves), hide_index=True, width="stretch")
     hazard, low_high = survival.hazard, survival.hazard.ci
     medians = ", ".join(
-        f"{c.group} {c.median:.1f} months" if c.median is not None else f"{c.group} not reached" for c in survival.curves
+        f"{c.group} {c.median:.1f} months" if c.median is not None else f"{c.group} not reached"
+        for c in survival.curves
     )
     p = "< 0.001" if survival.logrank.p < 0.001 else f"= {survival.logrank.p:.3f}"
     st.markdown(

@@ -65,7 +65,9 @@ def _details(row: ModelRow) -> None:
     with st.expander("Checks at registration"):
         st.dataframe(list(row.checks), hide_index=True, width="stretch")
     with st.expander("History"):
-        events = [{"When (UTC)": f"{e['at']:%Y-%m-%d %H:%M}", "What": e["event"], "Who": e["author"]} for e in row.events]
+        events = [
+            {"When (UTC)": f"{e['at']:%Y-%m-%d %H:%M}", "What": e["event"], "Who": e["author"]} for e in row.events
+        ]
         st.dataframe(events, hide_index=True, width="stretch")
     with st.expander("Model card"):
         st.markdown(model_card(row.name, row.version))

@@ -63,7 +63,9 @@ def _tools(case: CaseView) -> tuple[int, str, float]:
             "Spread (SD)", 1.0, 4.0, 2.0, 0.25, help="How far values may differ from the seed's surroundings."
         )
     with columns[3]:
-        width = st.slider("Shell width (mm)", 0, 20, int(st.session_state.get(state.SHELL_MM) or 0), help="0: no shell.")
+        width = st.slider(
+            "Shell width (mm)", 0, 20, int(st.session_state.get(state.SHELL_MM) or 0), help="0: no shell."
+        )
         st.session_state[state.SHELL_MM] = float(width) if width and case.tumours else None
     with columns[4], st.popover("Import a mask", width="stretch"):
         _import(case, int(lesion), str(phase))
@@ -81,7 +83,13 @@ def _import(case: CaseView, lesion: int, phase: str) -> None:
             path.write_bytes(upload.getbuffer())
             number = lesion if label == "tumour" else 1
             made = segment_from_file(
-                case.code, path, phase=phase, label=str(label), lesion=number, value=int(value) or None, resample=resample
+                case.code,
+                path,
+                phase=phase,
+                label=str(label),
+                lesion=number,
+                value=int(value) or None,
+                resample=resample,
             )
             state.flash(f"{str(label).capitalize()} {number}: {made.measures.volume_ml:.2f} mL imported.")
             st.rerun()

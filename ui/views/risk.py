@@ -75,7 +75,11 @@ def _computed(prediction: dict[str, Any]) -> None:
 
 
 def _provenance(prediction: dict[str, Any]) -> str:
-    data = "trained on synthetic patients, for demonstration" if prediction["synthetic"] else "trained on a centre's cohort"
+    data = (
+        "trained on synthetic patients, for demonstration"
+        if prediction["synthetic"]
+        else "trained on a centre's cohort"
+    )
     return (
         f"{prediction['model']} version {prediction['version']} of {prediction['model_date']}, {data}. "
         f"Computed {prediction['made']:%Y-%m-%d %H:%M} UTC."

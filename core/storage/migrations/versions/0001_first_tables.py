@@ -72,9 +72,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_event")),
     )
     with op.batch_alter_table("registry_event", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_registry_event_model_version_id"), ["model_version_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_registry_event_model_version_id"), ["model_version_id"], unique=False)
 
     op.create_table(
         "board_item",
@@ -84,9 +82,7 @@ def upgrade() -> None:
         sa.Column("dissent", sa.String(), nullable=False),
         sa.Column("author", sa.String(length=80), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["case.id"], name=op.f("fk_board_item_case_id_case"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_board_item_case_id_case"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_board_item")),
     )
     with op.batch_alter_table("board_item", schema=None) as batch_op:
@@ -119,9 +115,7 @@ def upgrade() -> None:
         sa.Column("process", sa.Integer(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("created", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["case.id"], name=op.f("fk_job_case_id_case"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_job_case_id_case"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
@@ -161,9 +155,7 @@ def upgrade() -> None:
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("file_sha256", sa.String(length=64), nullable=False),
         sa.Column("geometry", sa.JSON(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["case.id"], name=op.f("fk_phase_case_id_case"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_phase_case_id_case"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_phase")),
     )
     with op.batch_alter_table("phase", schema=None) as batch_op:
@@ -177,9 +169,7 @@ def upgrade() -> None:
         sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("made", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["case.id"], name=op.f("fk_prediction_case_id_case"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_prediction_case_id_case"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["model_version_id"],
             ["model_version.id"],
