@@ -96,7 +96,7 @@ def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]
     segment.add_argument("--label", default="tumour", choices=["tumour", "liver", "LOAT"])
     segment.add_argument("--value", type=int, metavar="V", help="label value, where the file holds several")
     segment.add_argument(
-        "--spread", type=float, default=2.0, metavar="SD", help="how far values may differ while growing"
+        "--spread", type=float, default=2.5, metavar="SD", help="how far values may differ while growing"
     )
     segment.add_argument("--resample", action="store_true", help="bring a mask of another grid to the phase's")
 

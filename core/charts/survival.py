@@ -71,5 +71,5 @@ def at_risk_rows(curves: tuple[Curve, ...]) -> list[dict[str, str]]:
     for curve in curves:
         for label, field in (("at risk", "at_risk"), ("censored", "censored"), ("events", "events")):
             counts = {f"{row.time:g} months": str(getattr(row, field)) for row in curve.table}
-            rows.append({"group": f"{curve.group} risk", "number": label, **counts})
+            rows.append({"Group": f"{curve.group} risk", "Number": label, **counts})
     return rows

@@ -35,9 +35,11 @@ def train_slices_network(
     import torch
     from safetensors.torch import save_file
 
+    # The usual memory format on purpose: torch 2.13 on the CPU corrupts memory when it trains narrow channels-last
+    # convolutions (docs/decisions/0005-plain-memory-format.md).
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = resnet34(width).to(memory_format=torch.channels_last)
+    network = resnet34(width)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=max(1, epochs // 2), gamma=0.1)
     for epoch in range(epochs):
@@ -45,7 +47,7 @@ def train_slices_network(
         losses = []
         for rows in np.array_split(rng.permutation(len(triplets)), max(1, len(triplets) // 24)):
             batch = torch.from_numpy(_flipped(triplets[rows], rng))
-            batch = normalised(batch).to(memory_format=torch.channels_last)
+            batch = normalised(batch)
             loss = torch.nn.functional.cross_entropy(network(batch), torch.from_numpy(labels[rows]))
             optimiser.zero_grad()
             loss.backward()

@@ -1,7 +1,7 @@
 """Rebuild the demonstration bundles: synthetic cohort, network weights, features, training.
 
-`python -m core.services.demonstration_bundles OUT [WORK]` writes the two bundles that come with the project; it takes
-about an hour on two cores. Tests build smaller ones by the same functions.
+`python -m core.services.demonstration_bundles OUT` writes the two bundles that come with the project; it takes about an
+hour on two cores. Tests build smaller ones by the same functions.
 """
 
 from __future__ import annotations
@@ -96,13 +96,18 @@ def demonstration_weights(recipe: Recipe, size: DemonstrationSize, *, seed: int,
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    scratch = Path(sys.argv[2]) if len(sys.argv) > 2 else target.parent / "demonstration_work"
-    for recipe_name in RECIPES:
+    import argparse
+
+    parser = argparse.ArgumentParser(description="Rebuild the demonstration bundles that come with the project.")
+    parser.add_argument("out", type=Path, help="folder the bundles are written to")
+    parser.add_argument("--work", type=Path, default=Path("build/demonstration"), help="features and weights, reused")
+    parser.add_argument("--recipe", choices=RECIPES, action="append", help="only this one")
+    given = parser.parse_args()
+    for recipe_name in given.recipe or RECIPES:
         build_bundle(
             recipe_name,
-            target / recipe_name,
+            given.out / recipe_name,
             size=DemonstrationSize(),
             seed=DEMONSTRATION_SEED,
-            work=scratch,
+            work=given.work,
         )

@@ -48,7 +48,7 @@ def segment_from_seed(
     *,
     phase: str | None = None,
     lesion: int = 1,
-    spread: float = 2.0,
+    spread: float = 2.5,
     author: str = LOCAL_USER,
 ) -> SegmentResult:
     """Grow a tumour from a seed point in mm (LPS) and store it as a new revision.

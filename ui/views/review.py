@@ -60,7 +60,7 @@ def _tools(case: CaseView) -> tuple[int, str, float]:
         )
     with columns[2]:
         spread = st.slider(
-            "Spread (SD)", 1.0, 4.0, 2.0, 0.25, help="How far values may differ from the seed's surroundings."
+            "Spread (SD)", 1.0, 4.0, 2.5, 0.25, help="How far values may differ from the seed's surroundings."
         )
     with columns[3]:
         width = st.slider(

@@ -44,7 +44,7 @@ def summary(prediction: dict[str, Any]) -> None:
         st.warning(f"**Outside the population this model was trained on.**\n{reasons}", icon=":material/warning:")
     low, high = prediction["interval"]
     columns = st.columns(4)
-    columns[0].metric(f"Probability of {prediction['outcome']}", f"{prediction['probability']:.1%}")
+    columns[0].metric("Probability", f"{prediction['probability']:.1%}", help=f"Of {prediction['outcome']}.")
     columns[1].metric("95 % interval", f"{low:.1%} to {high:.1%}")
     columns[2].metric("Risk group", prediction["risk_group"], help="High from the cut-off on.")
     columns[3].metric("Total points", f"{prediction['total_points']:.1f}")
