@@ -16,7 +16,6 @@ class Settings(BaseSettings):
     home: Path = Path.home() / ".hepaboard"
     database_url: str = ""
     link_minutes: int = 30
-    upload_mb: int = 2000
 
     @property
     def url(self) -> str:

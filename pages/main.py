@@ -12,9 +12,7 @@ sections = {
 }
 page = st.navigation(
     {
-        section: [
-            st.Page(PAGES[n][0].removeprefix("pages/"), title=PAGES[n][1], default=n == "worklist") for n in names
-        ]
+        section: [st.Page(PAGES[n][0], title=PAGES[n][1], default=n == "worklist") for n in names]
         for section, names in sections.items()
     }
 )

@@ -17,14 +17,14 @@ STYLE = """<style>
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
 </style>"""
 PAGES = {
-    "worklist": ("pages/worklist.py", "Worklist"),
-    "intake": ("pages/intake.py", "Intake"),
-    "review": ("pages/review.py", "Review"),
-    "risk": ("pages/risk.py", "Risk"),
-    "cohort": ("pages/cohort.py", "Cohort"),
-    "board": ("pages/board.py", "Tumour board"),
-    "scores": ("pages/scores.py", "Scores"),
-    "models": ("pages/models.py", "Models"),
+    "worklist": ("worklist.py", "Worklist"),
+    "intake": ("intake.py", "Intake"),
+    "review": ("review.py", "Review"),
+    "risk": ("risk.py", "Risk"),
+    "cohort": ("cohort.py", "Cohort"),
+    "board": ("board.py", "Tumour board"),
+    "scores": ("scores.py", "Scores"),
+    "models": ("models.py", "Models"),
 }
 NEXT_PAGE = {
     CaseState.RECEIVED: ("intake", "Confirm the phases"),

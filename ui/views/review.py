@@ -73,7 +73,7 @@ def _tools(case: CaseView) -> tuple[int, str, float]:
 
 
 def _import(case: CaseView, lesion: int, phase: str) -> None:
-    upload = st.file_uploader("NIfTI, NRRD, or a zip of a DICOM image series", key=f"mask_{case.code}")
+    upload = st.file_uploader("NIfTI, NRRD, or a zip of a DICOM image series", key=f"mask_{case.code}_{_newest(case)}")
     value = st.number_input("Label value (0: the only one)", min_value=0, value=0, step=1)
     label = st.selectbox("What it marks", ["tumour", "liver", "LOAT"])
     resample = st.checkbox("Resample if it lies on another grid")
@@ -93,6 +93,11 @@ def _import(case: CaseView, lesion: int, phase: str) -> None:
             )
             state.flash(f"{str(label).capitalize()} {number}: {made.measures.volume_ml:.2f} mL imported.")
             st.rerun()
+
+
+def _newest(case: CaseView) -> int:
+    """Number of the newest revision: a new one empties the upload field."""
+    return max((m.revision for m in case.masks), default=0)
 
 
 def _masks(case: CaseView) -> None:

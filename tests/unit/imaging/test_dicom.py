@@ -35,7 +35,7 @@ def write_slice(path: Path, *, series: str, z: float, value: int, **tags: object
     pydicom.dcmwrite(path, image, enforce_file_format=True)
 
 
-def a_series(folder: Path, count: int = 8, *, uid: str = "1.2.3.4", prefix: str = "a", base: int = 100, **tags: object):  # noqa: ANN201
+def a_series(folder: Path, count: int = 8, *, uid: str = "1.2.3.4", prefix: str = "a", base: int = 100, **tags: object):
     for i in range(count):
         # File names run against the position, so that sorting by name would flip the patient.
         write_slice(folder / f"{prefix}{99 - i}.dcm", series=uid, z=2.5 * i, value=base + i, **tags)

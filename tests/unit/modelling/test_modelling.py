@@ -55,7 +55,7 @@ def a_table(n: int, *, signal: float, seed: int) -> pd.DataFrame:
     return table
 
 
-def fit(table: pd.DataFrame, seed: int = 0):  # noqa: ANN201
+def fit(table: pd.DataFrame, seed: int = 0):
     columns = tuple(f"f{i}" for i in range(200))
     signature = SignatureSpec(
         id="s", columns=columns, outlier_z=3, mrmr_features=8, estimators=("lasso_logistic",), inner_folds=3

@@ -23,7 +23,7 @@ def test_albi_worked_values(bilirubin: float, albumin: float, value: float, grad
     ("bilirubin_mg", "albumin", "inr", "ascites", "encephalopathy", "points", "group"),
     [(1.0, 42, 1.05, 0, 0, 5, "A"), (2.4, 31, 1.5, 1, 0, 8, "B"), (4.0, 25, 2.4, 2, 2, 14, "C")],
 )
-def test_child_pugh_of_the_three_reference_patients(  # noqa: PLR0917
+def test_child_pugh_of_the_three_reference_patients(
     bilirubin_mg: float, albumin: float, inr: float, ascites: int, encephalopathy: int, points: int, group: str
 ) -> None:
     found = child_pugh(

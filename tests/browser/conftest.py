@@ -1,0 +1,98 @@
+"""A served app with the demonstration models, and a real Chromium to drive it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+SCREENSHOTS = PROJECT / "build" / "screenshots"
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
+SLOW_MS = 240_000
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, serving a home of its own with two demonstration cases."""
+    home = tmp_path_factory.mktemp("served") / "home"
+    environment = {**os.environ, "HEPABOARD_HOME": str(home)}
+    environment.pop("HEPABOARD_DATABASE_URL", None)
+    subprocess.run(
+        [sys.executable, "-m", "core", "demo", "--cases", "2"], cwd=PROJECT, env=environment, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (home / "server.log").open("w")
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--server.address", "127.0.0.1"], cwd=PROJECT, env=environment, stdout=log, stderr=log
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{address}/_stcore/health", process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        log.close()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the app stopped while starting"
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the app did not answer within 30 seconds")
+
+
+@pytest.fixture(scope="session")
+def browser():  # type: ignore[no-untyped-def]
+    """A Chromium, or a skip that says that browser tests were not run."""
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        path = os.environ.get("HEPABOARD_TEST_CHROMIUM") or _found()
+        try:
+            made = playwright.chromium.launch(executable_path=path or None, args=CHROMIUM_FLAGS)
+        except Error:
+            pytest.skip("not run: no Chromium could be started (HEPABOARD_TEST_CHROMIUM names one)")
+        yield made
+        made.close()
+
+
+def _found() -> str | None:
+    from shutil import which
+
+    return which("chromium") or which("chromium-browser") or which("google-chrome")
+
+
+def zipped(folder: Path, out: Path) -> Path:
+    """All files of a folder as an uncompressed zip."""
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as held:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                held.writestr(path.name, path.read_bytes())
+    return out
