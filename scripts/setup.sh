@@ -18,7 +18,7 @@ find_python() {
   fail "Python 3.11 is needed and was not found. Install it, or name it: PYTHON=/path/to/python3.11 $0"
 }
 
-pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+pip_install() { .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"; }
 
 setup_python() {
   local wanted

@@ -6,6 +6,8 @@ CASE = "hb_case"
 SHELL_MM = "hb_shell_mm"
 HANDLED_SEED = "hb_handled_seed"
 FLASH = "hb_flash"
+VIEWER_LINKS = "hb_viewer_links"
+KEY_IMAGES = "hb_key_images"
 
 
 def current_case() -> str | None:

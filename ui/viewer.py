@@ -1,13 +1,16 @@
 """The viewer component: registered once, mounted with the phases of a case."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from core.config import settings
 from core.services.cases import CaseView
 from core.services.store import LOCAL_USER
 from core.services.viewing import BROWSER_COOKIE, viewer_phases
+from ui import state
 
 SOURCE = Path(__file__).parent.parent / "viewer"
 WINDOWS = {
@@ -48,12 +51,13 @@ def viewer(case: CaseView, *, allow_seed: bool, shell_mm: float | None = None) -
 
 
 def _phases(case: CaseView, shell_mm: float | None) -> list[dict[str, Any]]:
-    """Links are made once a session for the same content: new ones at every rerun would reload every volume."""
+    """Links are made anew only for new content, or before they expire: the viewer knows volumes by id, not by link."""
     browser = str(st.context.cookies.get(BROWSER_COOKIE, ""))
     masks = tuple(m.sha256 for m in case.masks)
-    wanted = (case.code, tuple(p["sha256"] + p["phase"] for p in case.phases), masks, shell_mm)
-    held = st.session_state.get("hb_viewer_links")
+    period = int(time.time() // (settings().link_minutes * 30))  # half of a link's life
+    wanted = (case.code, tuple(p["sha256"] + p["phase"] for p in case.phases), masks, shell_mm, period)
+    held = st.session_state.get(state.VIEWER_LINKS)
     if held is None or held[0] != wanted:
         held = (wanted, viewer_phases(case, user=LOCAL_USER, browser=browser, shell_mm=shell_mm))
-        st.session_state["hb_viewer_links"] = held
+        st.session_state[state.VIEWER_LINKS] = held
     return held[1]

@@ -6,7 +6,7 @@ from core.imaging.simpleitk import from_sitk, to_sitk
 
 
 def resample_mask(mask: Volume, geometry: Geometry) -> Volume:
-    """The mask on another grid by nearest neighbour, in patient coordinates.
+    """The mask on another grid by nearest neighbour in patient coordinates; its geometry is exactly the one given.
 
     Raises
     ------
@@ -14,7 +14,7 @@ def resample_mask(mask: Volume, geometry: Geometry) -> Volume:
         When nothing of the mask lies inside the other grid.
     """
     if mask.geometry.matches(geometry):
-        return mask
+        return Volume(array_zyx=mask.array_zyx, geometry=geometry)
     import SimpleITK as sitk  # noqa: N813
 
     reference = sitk.Image(list(geometry.size_xyz), sitk.sitkUInt8)

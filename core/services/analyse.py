@@ -152,7 +152,7 @@ def _features(
     regions = {}
     for block in blocks:
         image = images[block.phase]
-        tumours = [_on_grid(m, image) for m in masks]
+        tumours = [resample_mask(m, image.geometry) for m in masks]
         within = _organ(block.region, image, liver, inputs.modality)
         regions[(block.phase, block.region.name)] = region_mask(block.region, tumours[0], within, tuple(tumours[1:]))
     wanted = wanted_blocks(blocks, inputs.modality, bundle_weights(bundle))
@@ -160,15 +160,11 @@ def _features(
     return found.values, found.warnings, images[blocks[0].phase].geometry.spacing_mm_xyz
 
 
-def _on_grid(mask: Volume, image: Volume) -> Volume:
-    return Volume(array_zyx=resample_mask(mask, image.geometry).array_zyx, geometry=image.geometry)
-
-
 def _organ(region: Region, image: Volume, liver: Volume | None, modality: Modality) -> Volume | None:
     """What a shell is cut to: the liver where it is marked, else the body; the tumour itself is not cut."""
     if region.kind is RegionKind.INTRATUMORAL:
         return None
-    return _on_grid(liver, image) if liver is not None else body_mask(image, modality)
+    return resample_mask(liver, image.geometry) if liver is not None else body_mask(image, modality)
 
 
 def bundle_weights(bundle: Bundle) -> dict[str, WeightsFile]:

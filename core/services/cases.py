@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.domain.case import NEXT_STEP, STATE_ORDER, CaseState
-from core.domain.clinical import VARIABLES, checked_value
+from core.domain.clinical import checked_value
 from core.domain.errors import InputError
 from core.domain.phase import PHASE_ORDER, Phase
 from core.services.intake import phase_json
@@ -220,13 +220,6 @@ def advance(row: Case, state: CaseState) -> None:
 def fall_back(row: Case, state: CaseState) -> None:
     """Back to `state` because something before it changed: later results no longer describe the case."""
     row.state = state.value
-
-
-def variable_labels(codes: list[str]) -> dict[str, str]:
-    """Label with unit of clinical variables, for forms and tables."""
-    return {
-        c: f"{VARIABLES[c].label} ({VARIABLES[c].unit})" if VARIABLES[c].unit else VARIABLES[c].label for c in codes
-    }
 
 
 def delete_case(code: str) -> None:

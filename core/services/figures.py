@@ -39,7 +39,7 @@ def cohort_figure(survival: GroupSurvival, patient_group: str | None) -> go.Figu
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KeyImage:
-    """One axial slice as (rows, columns, 3) of 0..255, the tumour's outline drawn in; patient's right on the left."""
+    """One axial slice as (rows, columns, 3) of 0..255, the tumours' outlines drawn in; patient's right on the left."""
 
     phase: str
     caption: str
@@ -50,23 +50,25 @@ OUTLINE = (0, 176, 255)
 
 
 def key_images(case: CaseView) -> list[KeyImage]:
-    """Each phase at the slice with the largest tumour area."""
+    """Each phase at the slice with the largest area of the index lesion, every lesion outlined."""
     lesion = case.index_lesion
     if lesion is None:
         return []
     store = file_store()
-    mask = store.volume(lesion.sha256)
+    masks = {m.sha256: store.volume(m.sha256) for m in case.tumours}
     images = []
     for phase in case.phases:
         volume = store.volume(phase["sha256"])
-        tumour = resample_mask(mask, volume.geometry).array_zyx > 0
-        z = int(np.argmax(tumour.sum(axis=(1, 2))))
+        tumours = {s: resample_mask(m, volume.geometry).array_zyx > 0 for s, m in masks.items()}
+        z = int(np.argmax(tumours[lesion.sha256].sum(axis=(1, 2))))
         grey = _grey(volume.array_zyx[z], case.modality)
         pixels = np.repeat(grey[:, :, None], 3, axis=2)
-        pixels[_outline(tumour[z])] = OUTLINE
+        for tumour in tumours.values():
+            pixels[_outline(tumour[z])] = OUTLINE
         height = volume.geometry.spacing_mm_xyz[1] * pixels.shape[0]
         width = volume.geometry.spacing_mm_xyz[0] * pixels.shape[1]
-        caption = f"{phase['phase']} · slice {z + 1} of {len(tumour)} · {width:.0f} × {height:.0f} mm · R on the left"
+        where = f"slice {z + 1} of {len(volume.array_zyx)}"
+        caption = f"{phase['phase']} · {where} · {width:.0f} × {height:.0f} mm · R on the left"
         images.append(
             KeyImage(phase=phase["phase"], caption=caption, pixels=_upright(pixels, volume.geometry.direction))
         )

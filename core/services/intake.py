@@ -19,13 +19,12 @@ from core.domain.clinical import checked_value
 from core.domain.errors import InputError
 from core.domain.phase import PHASE_ORDER, Modality, Phase, PhaseEvidence
 from core.domain.volume import Volume
+from core.imaging.archive import unpack_images
 from core.imaging.dicom import read_series
 from core.imaging.nifti import is_image_file, read_image_file
 from core.imaging.phase_recognition import phases_named, recognise_phase
 from core.services.store import LOCAL_USER, StagedFiles, open_session
 from core.storage.models import Case, CasePhase, ClinicalObservation, Patient
-
-MAX_UNPACKED_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,7 +95,7 @@ def _arguments(arguments: list[str], stack: ExitStack) -> tuple[dict[Path, Phase
         if path.is_dir():
             plain += sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
         elif zipfile.is_zipfile(path):
-            plain += _unzipped(path, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            plain += unpack_images(path, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         else:
             plain.append(path)
     if not named and not plain:
@@ -109,20 +108,6 @@ def _existing(text: str) -> Path:
     if not path.exists():
         raise InputError(f"'{path.name}' does not exist. Check the path.")
     return path
-
-
-def _unzipped(archive: Path, folder: Path) -> list[Path]:
-    with zipfile.ZipFile(archive) as held:
-        members = [m for m in held.infolist() if not m.is_dir() and not Path(m.filename).name.startswith(".")]
-        if sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
-            raise InputError(f"{archive.name} unpacks to more than 8 GB. Send one study at a time.")
-        paths = []
-        for number, member in enumerate(members):
-            # Names inside a zip are not trusted as paths; only the ending matters.
-            path = folder / f"{number:06d}-{re.sub(r'[^A-Za-z0-9._=-]', '_', Path(member.filename).name)}"
-            path.write_bytes(held.read(member))
-            paths.append(path)
-    return paths
 
 
 def _from_file(path: Path, phase: Phase | None) -> FoundPhase:

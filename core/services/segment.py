@@ -13,6 +13,7 @@ from core.domain.case import CaseState
 from core.domain.errors import InputError
 from core.domain.phase import PHASE_ORDER, Modality, Phase
 from core.domain.volume import Volume
+from core.imaging.archive import unpack_images
 from core.imaging.dicom import read_series
 from core.imaging.nifti import is_image_file, read_image_file
 from core.imaging.resampling import resample_mask
@@ -106,6 +107,7 @@ def segment_from_file(
                 "If both show the same patient position, allow resampling."
             )
         mask = resample_mask(mask, image.geometry)
+    # Within the tolerance a mask takes the image's own geometry, so that both lie on exactly one grid.
     mask = Volume(array_zyx=mask.array_zyx, geometry=image.geometry)
     return store_mask(code, mask, label=label, lesion=lesion, phase=name, source=f"file {path.name}", author=author)
 
@@ -119,14 +121,8 @@ def read_mask_file(path: Path) -> Volume:
     if path.is_dir():
         return _single_series([p for p in path.rglob("*") if p.is_file()], path.name)
     if zipfile.is_zipfile(path):
-        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as held:
-            members = [m for m in held.infolist() if not m.is_dir()]
-            paths = []
-            for number, member in enumerate(members):
-                target = Path(folder) / f"{number:06d}"
-                target.write_bytes(held.read(member))
-                paths.append(target)
-            return _single_series(paths, path.name)
+        with tempfile.TemporaryDirectory() as folder:
+            return _single_series(unpack_images(path, Path(folder)), path.name)
     raise InputError(
         f"{path.name} is no mask this version reads. Give NIfTI, NRRD, or a DICOM series as folder or zip."
     )

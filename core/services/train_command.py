@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.domain.errors import InputError
 from core.domain.phase import Phase
-from core.domain.volume import Volume
 from core.imaging.nifti import read_image_file
 from core.imaging.resampling import resample_mask
 from core.services.cohort_features import CohortCase, LoadedCase, WeightsFile, cohort_table, open_weights
@@ -38,13 +37,9 @@ class ManifestCase:
         liver = read_image_file(self.files["liver"]) if "liver" in self.files else None
         return LoadedCase(
             images=images,
-            tumours={p: _on_grid(tumour, image) for p, image in images.items()},
-            livers={p: _on_grid(liver, image) for p, image in images.items()} if liver else {},
+            tumours={p: resample_mask(tumour, image.geometry) for p, image in images.items()},
+            livers={p: resample_mask(liver, image.geometry) for p, image in images.items()} if liver else {},
         )
-
-
-def _on_grid(mask: Volume, image: Volume) -> Volume:
-    return Volume(array_zyx=resample_mask(mask, image.geometry).array_zyx, geometry=image.geometry)
 
 
 def train_from_files(

@@ -7,7 +7,7 @@ from core.domain.errors import HepaBoardError
 from core.services.board import export_csv, record_decision
 from core.services.cases import CaseView
 from core.services.cohort import endpoints, group_survival
-from core.services.figures import key_images
+from core.services.figures import KeyImage, key_images
 from core.services.scores import SCORES, compute_score
 from ui import state
 from ui.guard import guarded, guarded_view
@@ -31,7 +31,7 @@ def show() -> None:
     with right:
         _scores(case)
         _missing(case)
-    for prediction in case.predictions:
+    for prediction in sorted(case.predictions, key=lambda p: not p["computed"]):
         with st.container(border=True):
             st.markdown(f"**{prediction['title']}**")
             if prediction["computed"]:
@@ -49,26 +49,24 @@ def show() -> None:
 
 
 def _images(case: CaseView) -> None:
-    images = _cached_images(case.code, tuple(p["sha256"] for p in case.phases), tuple(m.sha256 for m in case.masks))
+    images = _cached_images(case)
     if not images:
         st.info("No tumour is marked, so there are no key images yet.")
         if st.button("Go to the review page"):
             go("review")
         return
-    for column, image in zip(st.columns(max(len(images), 2)), images, strict=False):
+    for column, image in zip(st.columns(max(len(images), 3)), images, strict=False):
         with column:
             st.image(image.pixels, caption=image.caption, width="stretch")
 
 
-def _cached_images(code: str, phases: tuple[str, ...], masks: tuple[str, ...]):
+def _cached_images(case: CaseView) -> list[KeyImage]:
     """Key images are made once a session for the same phases and masks."""
-    key = (code, phases, masks)
-    held = st.session_state.get("hb_key_images")
+    key = (case.code, tuple(p["sha256"] for p in case.phases), tuple(m.sha256 for m in case.masks))
+    held = st.session_state.get(state.KEY_IMAGES)
     if held is None or held[0] != key:
-        from core.services.cases import show_case
-
-        held = (key, key_images(show_case(code)))
-        st.session_state["hb_key_images"] = held
+        held = (key, key_images(case))
+        st.session_state[state.KEY_IMAGES] = held
     return held[1]
 
 

@@ -53,7 +53,9 @@ def _tools(case: CaseView) -> tuple[int, str, float]:
     lesions = [*used, used[-1] + 1]
     columns = st.columns([1, 1, 1.4, 1.4, 1.2])
     with columns[0]:
-        lesion = st.selectbox("Lesion", lesions, help="A further number marks a further lesion.")
+        lesion = st.selectbox(
+            "Lesion", lesions, key=f"lesion-{case.code}", help="A further number marks a further lesion."
+        )
     with columns[1]:
         phase = st.selectbox(
             "Grow on phase", present, index=present.index(usual), format_func=lambda p: f"{p} · {Phase(p).label}"
@@ -63,9 +65,8 @@ def _tools(case: CaseView) -> tuple[int, str, float]:
             "Spread (SD)", 1.0, 4.0, 2.5, 0.25, help="How far values may differ from the seed's surroundings."
         )
     with columns[3]:
-        width = st.slider(
-            "Shell width (mm)", 0, 20, int(st.session_state.get(state.SHELL_MM) or 0), help="0: no shell."
-        )
+        kept = float(st.session_state.get(state.SHELL_MM) or 0)
+        width = st.number_input("Shell width (mm)", 0.0, 50.0, kept, 1.0, format="%g", help="0: no shell shown.")
         st.session_state[state.SHELL_MM] = float(width) if width and case.tumours else None
     with columns[4], st.popover("Import a mask", width="stretch"):
         _import(case, int(lesion), str(phase))

@@ -7,15 +7,19 @@ from core.services.cases import show_case
 from core.services.scores import SCORES, compute_score
 from ui import state
 from ui.guard import guarded, guarded_view
+from ui.page import header
 
 
 @guarded_view
 def show() -> None:
     st.title("Scores")
     code = state.current_case()
-    stored = show_case(code).clinical if code else {}
+    stored: dict[str, float] = {}
     if code:
-        st.caption(f"Filled with the recorded values of {code}. What is typed here is not stored.")
+        case = show_case(code)
+        header(case)
+        stored = case.clinical
+        st.caption("Filled with the recorded values of the case. What is typed here is not stored.")
     names = list(SCORES)
     name = st.segmented_control("Score", names, default=names[0], format_func=lambda n: SCORES[n].title)
     score = SCORES[name or names[0]]

@@ -35,7 +35,7 @@ def show() -> None:
             if st.button(f"{current.code}: {label}", type="primary", icon=":material/arrow_forward:"):
                 go(page)
     with right:
-        if st.button("Take in a new study", width="stretch"):
+        if st.button("Take in a new study", width="stretch", type="secondary" if current else "primary"):
             state.forget_case()
             go("intake")
 
