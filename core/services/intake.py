@@ -121,9 +121,19 @@ def _from_file(path: Path, phase: Phase | None) -> FoundPhase:
         says = f"The file name '{stem}' names the phase."
         recognised = PhaseEvidence(phase=Phase[stem.upper()], confidence=1.0, evidence=(says,))
     else:
-        text = stem if len(phases_named(stem)) == 1 else ""
-        recognised = recognise_phase(volume, modality, text)
-    return FoundPhase(modality=modality, recognised=recognised, source=f"file {path.name}", volume=volume)
+        recognised = _recognise_file(volume, modality, stem)
+    # File names often hold a patient's name, so they are not kept.
+    return FoundPhase(modality=modality, recognised=recognised, source="NIfTI or NRRD file", volume=volume)
+
+
+def _recognise_file(volume: Volume, modality: Modality, stem: str) -> PhaseEvidence:
+    """As for a series, with the file name in the place of a description; the name itself is not quoted."""
+    named = phases_named(stem)
+    if len(named) != 1:
+        return recognise_phase(volume, modality, "")
+    found = recognise_phase(volume, modality, named[0].value)
+    says = f"The file name names the {named[0].label.lower()} phase."
+    return PhaseEvidence(phase=found.phase, confidence=found.confidence, evidence=(says, *found.evidence[1:]))
 
 
 def _one_per_phase(found: list[FoundPhase]) -> tuple[list[FoundPhase], list[str]]:

@@ -109,7 +109,7 @@ def segment_from_file(
         mask = resample_mask(mask, image.geometry)
     # Within the tolerance a mask takes the image's own geometry, so that both lie on exactly one grid.
     mask = Volume(array_zyx=mask.array_zyx, geometry=image.geometry)
-    return store_mask(code, mask, label=label, lesion=lesion, phase=name, source=f"file {path.name}", author=author)
+    return store_mask(code, mask, label=label, lesion=lesion, phase=name, source="imported mask", author=author)
 
 
 def read_mask_file(path: Path) -> Volume:

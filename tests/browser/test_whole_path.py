@@ -108,6 +108,7 @@ def test_a_real_ct_goes_from_dicom_to_the_tumour_board(
     expect(page.get_by_text("Outside the population this model was trained on.")).to_be_visible()
     expect(page.get_by_text("The model reads MR; this case is CT.")).to_be_visible()
     expect(page.get_by_text("Total points").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot").get_by_text("Probability of proliferative HCC")).to_be_visible()
     page.set_viewport_size({"width": 1280, "height": 1500})
     shoot(page, "05-risk")
 
@@ -204,6 +205,7 @@ def test_four_phases_share_one_crosshair_and_a_rerun_loads_nothing_again(server:
     shoot(page, "09-review-mr-dark")
     page.goto(f"{server}/risk?case=DEMO-MR-02")
     expect(page.get_by_text("Synthetic demonstration data")).to_be_visible()
+    expect(page.locator(".js-plotly-plot").get_by_text("PVP radiomics signature (log odds)")).to_be_visible()
     shoot(page, "10-risk-dark")
     page.goto(f"{server}/board?case=DEMO-MR-02")
     expect(page.get_by_text("R on the left").first).to_be_visible(timeout=SLOW_MS)

@@ -34,6 +34,8 @@ def show() -> None:
     survival = group_survival(
         name, version, endpoint=str(endpoint), variant=prediction["variant"] if prediction else None
     )
+    if prediction is not None and not prediction["applicable"]:
+        st.warning("This case is outside the population the model was trained on; the risk page says why.")
     draw(survival, prediction["risk_group"] if prediction else None)
     if prediction is None:
         st.caption("This case has no result of this model, so no group is marked.")

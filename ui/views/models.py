@@ -49,19 +49,20 @@ def show() -> None:
 
 
 def _details(row: ModelRow) -> None:
-    left, middle, _ = st.columns([1, 1, 3])
-    with left:
-        if row.state == "candidate" and st.button("Make active", width="stretch"):
+    with st.container(horizontal=True):
+        if row.state == "candidate" and st.button("Make active"):
             with guarded():
                 promote(row.name, row.version)
                 state.flash(f"{row.name} version {row.version} is active.")
                 st.rerun()
-    with middle:
-        if row.state != "retired" and st.button("Retire", width="stretch"):
-            with guarded():
-                retire(row.name, row.version)
-                state.flash(f"{row.name} version {row.version} is retired.")
-                st.rerun()
+        if row.state != "retired":
+            with st.popover("Retire"):
+                st.write("A retired version cannot be made active again. Its stored results stay readable.")
+                if st.button("Retire for good"):
+                    with guarded():
+                        retire(row.name, row.version)
+                        state.flash(f"{row.name} version {row.version} is retired.")
+                        st.rerun()
     with st.expander("Checks at registration"):
         st.dataframe(list(row.checks), hide_index=True, width="stretch")
     with st.expander("History"):

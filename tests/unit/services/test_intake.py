@@ -179,3 +179,12 @@ def test_a_deleted_case_takes_its_own_files_with_it(tmp_path: Path, mr_case: Ren
     assert len(stored_files()) == 1
     with pytest.raises(StoreError, match="no case 'A'"):
         show_case("A")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_file_name_that_may_hold_a_patients_name_is_not_kept(tmp_path: Path, ct_case: RenderedCase) -> None:
+    path = write_phase(tmp_path, ct_case, Phase.AP, "Doe_Jane_arterial")
+    result = ingest([str(path)])
+    assert result.phases[0]["phase"] == "AP"
+    assert "names the arterial phase" in result.phases[0]["evidence"][0]
+    assert "doe" not in json.dumps(result.as_json()).lower()
