@@ -22,7 +22,7 @@ export default function (component) {
 
 function build(parent) {
   const root = parent.querySelector(".hb-viewer");
-  const state = { root, panes: new Map(), queue: Promise.resolve(), preset: null, maskShown: true, position: null };
+  const state = { root, panes: new Map(), files: new Map(), queue: Promise.resolve(), preset: null, maskShown: true, position: null };
   state.toolbar = root.querySelector(".hb-toolbar");
   state.grid = root.querySelector(".hb-grid");
   state.status = root.querySelector(".hb-status");
@@ -56,6 +56,7 @@ function update(state, data) {
     state.panes.delete(id);
   }
   for (const phase of data.phases) {
+    if (!state.panes.has(phase.id)) fetched(state, phase.id, phase.url);
     let pane = state.panes.get(phase.id);
     if (!pane) {
       pane = addPane(state, phase);
@@ -115,7 +116,8 @@ async function loadPane(state, pane) {
     await nv.attachToCanvas(pane.canvas, false);
     // Before the first texture update, which is when the library uploads the table of mask colours.
     nv.drawLut = drawLut(nv);
-    const image = await NVImage.loadFromUrl({ url: absolute(pane.phase.url), name: "volume.nii.gz" });
+    const image = await loadVolume(state, NVImage, pane.phase.id, pane.phase.url);
+    state.files.delete(pane.phase.id);
     if (state.disposed) return nv.cleanup();
     setWindow(state, image);
     nv.setSliceType(SLICE_TYPE.AXIAL);
@@ -142,7 +144,7 @@ async function loadMask(state, pane) {
     pane.nv.drawScene();
     return;
   }
-  const mask = await NVImage.loadFromUrl({ url: absolute(pane.phase.overlay_url), name: "mask.nii.gz" });
+  const mask = await loadVolume(state, NVImage, pane.overlayId, pane.phase.overlay_url);
   pane.nv.loadDrawing(mask);
   pane.nv.setDrawingEnabled(false);
   showMask(state, pane);
@@ -162,6 +164,24 @@ function showMask(state, pane) {
   pane.nv.drawOpacity = state.maskShown ? 0.35 : 0;
   pane.nv.refreshDrawing(true);
   pane.nv.drawScene();
+}
+
+// Files are fetched all at once while panes are built one after the other; a mask shared by phases is fetched once.
+function fetched(state, id, url) {
+  if (!state.files.has(id)) {
+    const file = fetch(absolute(url)).then((answer) => {
+      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+      return answer.arrayBuffer();
+    });
+    file.catch(() => state.files.delete(id));
+    state.files.set(id, file);
+  }
+  return state.files.get(id);
+}
+
+async function loadVolume(state, NVImage, id, url) {
+  const buffer = await fetched(state, id, url);
+  return NVImage.loadFromUrl({ url: absolute(url), name: "volume.nii.gz", buffer: buffer.slice(0) });
 }
 
 function absolute(url) {

@@ -1,7 +1,10 @@
 """NIfTI and NRRD in and out, through SimpleITK."""
 
 import gzip
+import math
+import struct
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +33,10 @@ def read_image_file(path: Path) -> Volume:
     import SimpleITK as sitk  # noqa: N813
 
     try:
+        if path.name.lower().endswith((".nii.gz", ".nii")):
+            _require_complete(path)
         image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, OSError, EOFError, zlib.error, struct.error) as error:
         raise InputError(f"{path.name} could not be read as NIfTI or NRRD. Is the file complete?") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
@@ -42,6 +47,31 @@ def read_image_file(path: Path) -> Volume:
     if not np.isfinite(volume.array_zyx).all():
         raise InputError(f"{path.name} holds voxels that are not numbers (NaN or infinite).")
     return volume
+
+
+def _require_complete(path: Path) -> None:
+    """ITK reads a truncated NIfTI without complaint and fills up with zeros; so the size is checked here.
+
+    Raises
+    ------
+    EOFError
+        When there are fewer bytes than the header announces.
+    """
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as handle:
+        header = handle.read(348)
+        order = "<" if struct.unpack("<i", header[:4])[0] == 348 else ">"
+        if struct.unpack(f"{order}i", header[:4])[0] != 348:
+            return  # NIfTI-2 or Analyze: left to ITK
+        count, *sizes = struct.unpack(f"{order}8h", header[40:56])
+        (bits,) = struct.unpack(f"{order}h", header[72:74])
+        (offset,) = struct.unpack(f"{order}f", header[108:112])
+        due = int(offset) + math.prod(max(1, n) for n in sizes[:count]) * bits // 8
+        held = len(header)
+        while chunk := handle.read(1 << 22):
+            held += len(chunk)
+    if held < due:
+        raise EOFError(f"{held} of {due} bytes")
 
 
 def nifti_bytes(volume: Volume) -> bytes:
@@ -57,6 +87,6 @@ def nifti_bytes(volume: Volume) -> bytes:
 def read_nifti_bytes(content: bytes) -> Volume:
     """A volume from .nii.gz bytes of our own store."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "volume.nii.gz"
-        path.write_bytes(content)
+        path = Path(folder) / "volume.nii"
+        path.write_bytes(gzip.decompress(content))
         return read_image_file(path)

@@ -87,3 +87,10 @@ def test_a_localiser_beside_a_volume_is_left_out(tmp_path: Path) -> None:
     series, warnings = read_series(a_series(tmp_path))
     assert len(series) == 1
     assert "too few for a volume" in warnings[0]
+
+
+def test_a_slice_whose_pixels_were_cut_off_is_refused(tmp_path: Path) -> None:
+    paths = a_series(tmp_path)
+    paths[3].write_bytes(paths[3].read_bytes()[:-200])
+    with pytest.raises(InputError, match="pixel data is damaged"):
+        read_series(paths)

@@ -1,5 +1,6 @@
 """Intake: what is taken in, what is refused, and that a refusal leaves nothing behind."""
 
+import gzip
 import json
 import zipfile
 from pathlib import Path
@@ -70,7 +71,9 @@ def test_a_dicom_zip_is_taken_in(tmp_path: Path) -> None:
     assert not (tmp_path / "evil").exists()
 
 
-@pytest.mark.parametrize("broken", ["text", "truncated", "empty folder", "missing", "four dimensions"])
+@pytest.mark.parametrize(
+    "broken", ["text", "truncated", "truncated .nii", "truncated .nrrd", "empty folder", "missing", "four dimensions"]
+)
 @pytest.mark.usefixtures("home")
 def test_a_wrong_file_is_refused_and_nothing_stays(tmp_path: Path, mr_case: RenderedCase, broken: str) -> None:
     good = write_phase(tmp_path, mr_case, Phase.PVP)
@@ -79,6 +82,15 @@ def test_a_wrong_file_is_refused_and_nothing_stays(tmp_path: Path, mr_case: Rend
         bad.write_text("this is no image")
     elif broken == "truncated":
         bad.write_bytes(good.read_bytes()[:5000])
+    elif broken == "truncated .nii":
+        bad = tmp_path / "AP.nii"
+        bad.write_bytes(gzip.decompress(good.read_bytes())[:-5000])
+    elif broken == "truncated .nrrd":
+        import SimpleITK as sitk  # noqa: N813
+
+        bad = tmp_path / "AP.nrrd"
+        sitk.WriteImage(sitk.ReadImage(str(good)), str(bad))
+        bad.write_bytes(bad.read_bytes()[:-5000])
     elif broken == "empty folder":
         bad = tmp_path / "folder"
         bad.mkdir()
