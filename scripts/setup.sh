@@ -21,14 +21,15 @@ find_python() {
 pip_install() { .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"; }
 
 setup_python() {
-  local wanted
+  local wanted python
   wanted=$(digest requirements.txt constraints.txt scripts/setup.sh)
   stamped .venv/.hepaboard "$wanted" && return
   command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 ||
     fail "A C compiler is needed to build PyRadiomics. Install one (Debian: apt-get install gcc libc6-dev)."
   if [ ! -x .venv/bin/python ]; then
     say "Making the Python environment .venv"
-    "$(find_python)" -m venv .venv || fail "The Python environment could not be made. Is python3.11-venv installed?"
+    python=$(find_python) || exit 1
+    "$python" -m venv .venv || fail "The Python environment could not be made. Is python3.11-venv installed?"
   fi
   say "Installing Python packages (some minutes the first time)"
   pip_install -r requirements.txt -c constraints.txt ||

@@ -92,12 +92,12 @@ class ResNet34Slices:
 
     @cached_property
     def _network(self) -> Any:
-        import safetensors.torch
         import torch
+        from safetensors.torch import load as read_safetensors
 
         network = resnet34(self.width)
         network.fc = torch.nn.Identity()
-        state = {k: v.float() for k, v in safetensors.torch.load(self.weights.checked_bytes()).items()}
+        state = {k: v.float() for k, v in read_safetensors(self.weights.checked_bytes()).items()}
         network.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
         return network.eval()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import select
 
@@ -16,7 +17,7 @@ from core.features.table import extract_blocks
 from core.imaging.resampling import resample_mask
 from core.regions.body import body_mask
 from core.regions.shells import RegionKind
-from core.services.cases import advance, clinical_values, newest_masks
+from core.services.cases import advance, clinical_values, newest_masks, prediction_inputs
 from core.services.cohort_features import WeightsFile, open_weights, region_mask, wanted_blocks
 from core.services.predict import choose_variant, predict, refusals, refused
 from core.services.segment import current_tumours
@@ -42,6 +43,7 @@ class _Inputs:
     liver: str | None
     clinical: dict[str, float]
     models: tuple[tuple[int, str, str], ...]
+    provenance: dict[str, Any]
 
 
 def analyse_case(code: str, models: list[str] | None = None, progress: Progress | None = None) -> list[Prediction]:
@@ -63,12 +65,11 @@ def analyse_case(code: str, models: list[str] | None = None, progress: Progress 
     tell(1.0, "saving")
     with open_session() as session:
         row = find_case(session, code)
-        hashes = {"tumours": list(inputs.tumours), "phases": {p.value: h for p, h in inputs.phases.items()}}
         row.predictions += [
             StoredPrediction(
                 model_version_id=model_id,
                 content={**asdict(p), **p.as_json()},
-                inputs={**hashes, "clinical": inputs.clinical},
+                inputs=inputs.provenance,
             )
             for model_id, p in predictions
         ]
@@ -105,6 +106,7 @@ def _read(code: str, names: list[str] | None) -> _Inputs:
             liver=_liver(row),
             clinical=clinical_values(row),
             models=tuple((m.id, m.name, m.version) for m in chosen),
+            provenance=prediction_inputs(row),
         )
 
 

@@ -39,6 +39,9 @@ def _export_rows(case: CaseView) -> list[tuple[str, str, str]]:
         rows.append((f"{mask.label} {mask.lesion}", "max_diameter_mm", f"{mask.measures['max_diameter_mm']:.1f}"))
     for p in case.predictions:
         head = f"{p['model']} version {p['version']} of {p['model_date']}"
+        if p["outdated"]:
+            rows.append((head, "outdated", "a mask, a phase or a clinical value has changed since; analyse again"))
+            continue
         rows.append((head, "training data", "synthetic" if p["synthetic"] else "centre's cohort"))
         if p["computed"]:
             low, high = p["interval"]

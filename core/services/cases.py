@@ -134,11 +134,26 @@ def newest_masks(row: Case) -> list[MaskRevision]:
 
 
 def newest_predictions(row: Case) -> tuple[dict[str, Any], ...]:
-    """The newest stored prediction of each model, with the time it was made."""
+    """The newest stored prediction of each model, when it was made, and whether it still describes the case.
+
+    `outdated` is true once a tumour mask, a phase or a clinical value has changed since.
+    """
+    inputs = prediction_inputs(row)
     newest: dict[str, dict[str, Any]] = {}
     for stored in row.predictions:
-        newest[stored.content["model"]] = {**stored.content, "made": stored.made}
+        outdated = stored.inputs != inputs
+        newest[stored.content["model"]] = {**stored.content, "made": stored.made, "outdated": outdated}
     return tuple(newest.values())
+
+
+def prediction_inputs(row: Case) -> dict[str, Any]:
+    """What a prediction is made from: masks and phases by hash, clinical values."""
+    masks = {f"{m.label} {m.lesion}": m.file_sha256 for m in newest_masks(row)}
+    return {
+        "masks": dict(sorted(masks.items())),
+        "phases": {p.phase: p.file_sha256 for p in sorted(row.phases, key=lambda p: p.phase)},
+        "clinical": dict(sorted(clinical_values(row).items())),
+    }
 
 
 def _newest_observations(row: Case) -> dict[str, ClinicalObservation]:
@@ -201,9 +216,10 @@ def record_clinical(code: str, values: dict[str, float], *, author: str = LOCAL_
     with open_session() as session:
         row = find_case(session, code)
         known = clinical_values(row)
-        row.observations += [
-            ClinicalObservation(code=c, value=v, author=author) for c, v in checked.items() if known.get(c) != v
-        ]
+        changed = {c: v for c, v in checked.items() if known.get(c) != v}
+        row.observations += [ClinicalObservation(code=c, value=v, author=author) for c, v in changed.items()]
+        if changed and STATE_ORDER.index(CaseState(row.state)) > STATE_ORDER.index(CaseState.SEGMENTED):
+            fall_back(row, CaseState.SEGMENTED)
 
 
 def set_state(code: str, state: CaseState) -> None:

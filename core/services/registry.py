@@ -78,6 +78,11 @@ def register_bundle(path: Path, *, author: str = LOCAL_USER) -> ModelRow:
     """
     with tempfile.TemporaryDirectory() as folder, open_session() as session:
         bundle = _open(path, Path(folder))
+        known = select(ModelVersion.id).where(ModelVersion.name == bundle.name, ModelVersion.version == bundle.version)
+        if session.scalar(known) is not None:
+            raise InputError(
+                f"{bundle.name} version {bundle.version} is registered already. Give the new one a new version."
+            )
         checks = verify(bundle)
         failed = [f"{c.name} ({c.detail})" for c in checks if not c.ok]
         if failed:

@@ -13,7 +13,7 @@ from ui import state
 from ui.guard import guarded, guarded_view
 from ui.page import go, open_case
 from ui.views.cohort import draw
-from ui.views.risk import summary
+from ui.views.risk import outdated_notice, summary
 
 
 @guarded_view
@@ -31,7 +31,10 @@ def show() -> None:
     with right:
         _scores(case)
         _missing(case)
-    for prediction in sorted(case.predictions, key=lambda p: not p["computed"]):
+    if any(p["outdated"] for p in case.predictions):
+        outdated_notice()
+    current = [p for p in case.predictions if not p["outdated"]]
+    for prediction in sorted(current, key=lambda p: not p["computed"]):
         with st.container(border=True):
             st.markdown(f"**{prediction['title']}**")
             if prediction["computed"]:

@@ -21,7 +21,7 @@ def show() -> None:
         if st.button("Go to the models page", type="primary"):
             go("models")
         return
-    mine = {p["model"]: p for p in case.predictions if p["computed"]}
+    mine = {p["model"]: p for p in case.predictions if p["computed"] and not p["outdated"]}
     names = sorted(models, key=lambda n: n not in mine)
     left, right = st.columns(2)
     with left:

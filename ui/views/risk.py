@@ -22,10 +22,12 @@ def show() -> None:
         if st.button("Go to the review page", type="primary"):
             go("review")
         return
-    computed = [p for p in case.predictions if p["computed"]]
+    computed = [p for p in case.predictions if p["computed"] and not p["outdated"]]
+    if any(p["outdated"] for p in case.predictions):
+        outdated_notice()
     for prediction in computed:
         _computed(prediction)
-    for prediction in (p for p in case.predictions if not p["computed"]):
+    for prediction in (p for p in case.predictions if not p["computed"] and not p["outdated"]):
         with st.container(border=True):
             st.markdown(f"**{prediction['title']}** — not applied")
             for reason in prediction["reasons"]:
@@ -35,6 +37,13 @@ def show() -> None:
         with guarded():
             set_state(case.code, CaseState.REVIEWED)
             go("board")
+
+
+def outdated_notice() -> None:
+    """Results of an earlier mask, phase or value are never shown as this case's."""
+    st.warning("A mask, a phase or a clinical value has changed since the last analysis. Analyse the case again.")
+    if st.button("Go to the review page", type="primary"):
+        go("review")
 
 
 def summary(prediction: dict[str, Any]) -> None:

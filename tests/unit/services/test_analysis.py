@@ -119,6 +119,22 @@ def test_a_new_mask_takes_the_case_back_and_is_a_new_revision(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("ct_home")
+def test_a_result_is_outdated_once_a_mask_or_value_changes() -> None:
+    record_clinical("CT", {"afp_ng_ml": 50})
+    analyse_case("CT")
+    assert not show_case("CT").predictions[0]["outdated"]
+    record_clinical("CT", {"afp_ng_ml": 50})
+    assert not show_case("CT").predictions[0]["outdated"]
+    record_clinical("CT", {"afp_ng_ml": 5000})
+    assert show_case("CT").predictions[0]["outdated"]
+    assert show_case("CT").state is CaseState.SEGMENTED
+    assert "probability" not in export_csv("CT")
+    analyse_case("CT")
+    segment_from_seed("CT", tuple(show_case("CT").tumours[0].measures["centre_mm_lps"]), phase="AP")
+    assert show_case("CT").predictions[0]["outdated"]
+
+
+@pytest.mark.usefixtures("ct_home")
 def test_masks_of_another_grid_or_with_several_values_are_asked_about(tmp_path: Path, ct_case: RenderedCase) -> None:
     g = ct_case.tumour.geometry
     coarse = Geometry(
@@ -192,7 +208,7 @@ def test_a_bundle_is_verified_registered_promoted_rolled_back_and_retired(
     assert all(c.ok for c in verify_bundle(small_ct_bundle.root))
     register_bundle(small_ct_bundle.root)
     assert [m.state for m in list_models()] == ["candidate"]
-    with pytest.raises(Exception, match="proliferative_ct_dlr"):
+    with pytest.raises(InputError, match="registered already"):
         register_bundle(small_ct_bundle.root)
     promote("proliferative_ct_dlr", "1")
     with pytest.raises(InputError, match="no earlier version"):
