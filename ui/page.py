@@ -84,9 +84,7 @@ def header(case: CaseView) -> None:
     st.markdown(f"**{case.code}** · {case.modality} · {phases} · {case.state.value}")
     if case.synthetic:
         st.warning("Synthetic demonstration data: this patient does not exist.", icon=":material/science:")
-    text = state.take_flash()
-    if text:
-        st.success(text)
+    state.show_flash()
 
 
 def go(page: str) -> None:

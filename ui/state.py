@@ -33,5 +33,8 @@ def flash(text: str) -> None:
     st.session_state[FLASH] = text
 
 
-def take_flash() -> str | None:
-    return st.session_state.pop(FLASH, None)
+def show_flash() -> None:
+    """As a toast: it moves nothing on the page, so the viewer and open menus stay as they are."""
+    text = st.session_state.pop(FLASH, None)
+    if text:
+        st.toast(text, duration="long", icon=":material/check:")

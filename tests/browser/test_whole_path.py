@@ -126,6 +126,10 @@ def test_a_real_ct_goes_from_dicom_to_the_tumour_board(
     page.get_by_label("Decision in the board's words").fill("Discuss resection of both lesions.")
     page.get_by_role("button", name="Record the decision").click()
     expect(page.get_by_text("Decision recorded.")).to_be_visible()
+    expect(page.get_by_text("local: Discuss resection of both lesions.")).to_be_visible()
+    # The page is drawn from the top; the export button is made anew at its very end.
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    page.wait_for_timeout(2000)
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as CSV").click()
     assert "Research use only" in Path(download.value.path()).read_text()
@@ -156,10 +160,10 @@ def test_a_region_grows_from_a_seed_on_the_other_real_ct(
 def move_crosshair(page: Page, target_lps: tuple[float, float, float]) -> None:
     """Step through slices with the arrow keys, then click: two clicks tell how pixels become millimetres."""
     canvas = page.locator(".hb-pane canvas").first
-    box = canvas.bounding_box()
-    assert box
 
     def click(fx: float, fy: float) -> list[float]:
+        box = canvas.bounding_box()
+        assert box
         page.mouse.click(box["x"] + fx * box["width"], box["y"] + fy * box["height"])
         page.wait_for_timeout(400)
         return position(page)

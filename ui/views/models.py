@@ -13,9 +13,7 @@ from ui.guard import guarded, guarded_view
 @guarded_view
 def show() -> None:
     st.title("Models")
-    text = state.take_flash()
-    if text:
-        st.success(text)
+    state.show_flash()
     rows = list_models()
     if rows:
         st.dataframe(
