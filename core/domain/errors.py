@@ -19,7 +19,3 @@ class UnavailableError(HepaBoardError):
 
 class StoreError(HepaBoardError):
     """The result could not be saved or found."""
-
-
-class CancelledError(HepaBoardError):
-    """The user cancelled the work."""

@@ -63,7 +63,7 @@ def cancel_analysis(number: int) -> None:
         job = session.get_one(Job, number)
         if job.state not in RUNNING:
             return
-        job.state, job.message, job.cancel_requested = "cancelled", "Cancelled.", True
+        job.state, job.message = "cancelled", "Cancelled."
         pid = job.process
     if pid is not None:
         process.stop(pid)

@@ -19,9 +19,7 @@ VOLUME_ROUTE = "/viewer/volume"
 SHELL_LABEL = 9
 
 
-def viewer_phases(
-    case: CaseView, *, user: str, browser: str, shell_mm: float | None = None, show_masks: bool = True
-) -> list[dict[str, Any]]:
+def viewer_phases(case: CaseView, *, user: str, browser: str, shell_mm: float | None = None) -> list[dict[str, Any]]:
     """Each phase with its link, and the link of a label volume (lesion numbers, 9 the shell) on its grid."""
 
     def link(sha256: str) -> str:
@@ -33,7 +31,7 @@ def viewer_phases(
     phases = []
     for p in case.phases:
         item = {"id": p["sha256"], "phase": p["phase"], "label": p["phase"], "url": link(p["sha256"])}
-        if lesions and show_masks:
+        if lesions:
             overlay = _overlay(case.code, p["sha256"], lesions, shell_mm, organs)
             item |= {"overlay_id": overlay, "overlay_url": link(overlay)}
         phases.append(item)

@@ -119,7 +119,6 @@ class Job(Base):
     progress: Mapped[float] = mapped_column(default=0.0)
     message: Mapped[str] = mapped_column(default="")
     process: Mapped[int | None]
-    cancel_requested: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(default=_now)
 
 

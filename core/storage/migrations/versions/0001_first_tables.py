@@ -113,7 +113,6 @@ def upgrade() -> None:
         sa.Column("progress", sa.Double(), nullable=False),
         sa.Column("message", sa.String(), nullable=False),
         sa.Column("process", sa.Integer(), nullable=True),
-        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("created", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_job_case_id_case"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
