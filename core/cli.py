@@ -103,10 +103,18 @@ def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]
     radiomics = verb("radiomics", _radiomics, "hand-crafted features of one image and mask")
     radiomics.add_argument("image", nargs="?", metavar="IMAGE")
     radiomics.add_argument("mask", nargs="?", metavar="MASK")
-    radiomics.add_argument("--preset", default="epr_debtace", metavar="NAME")
+    radiomics.add_argument(
+        "--preset", default="epr_debtace", metavar="NAME", help="a shipped preset, or a PyRadiomics parameter file"
+    )
     radiomics.add_argument("--print-preset", metavar="NAME", help="print a preset as a PyRadiomics parameter file")
     radiomics.add_argument("--shell-mm", type=float, metavar="N", help="features of the peritumoral shell instead")
     radiomics.add_argument("--organ", metavar="FILE", help="mask the shell is cut to")
+    radiomics.add_argument("--value", type=int, metavar="V", help="label value, where the mask holds several")
+    radiomics.add_argument("--resample", action="store_true", help="bring a mask of another grid to the image's")
+    radiomics.add_argument(
+        "--engine", default="fast", choices=["fast", "pyradiomics"], help="plain PyRadiomics gives the same, slower"
+    )
+    radiomics.add_argument("--workers", type=int, metavar="N", help="threads; all cores unless given")
     radiomics.add_argument("--out", metavar="FILE.csv")
 
     analyse = verb("analyse", _analyse, "regions, features and every applicable active model")
@@ -203,17 +211,22 @@ def _radiomics(options: argparse.Namespace) -> Any:
         return preset_text(options.print_preset)
     if not (options.image and options.mask and options.out):
         raise InputError("Give IMAGE, MASK and --out FILE.csv, or --print-preset NAME.")
-    from core.services.radiomics import radiomics_csv
+    from core.services.radiomics import RadiomicsRequest, radiomics_csv
 
-    organ = Path(options.organ) if options.organ else None
-    return radiomics_csv(
-        Path(options.image),
-        Path(options.mask),
-        Path(options.out),
+    if options.workers is not None and options.workers < 1:
+        raise InputError(f"--workers {options.workers} is not possible; give 1 or more.")
+    request = RadiomicsRequest(
+        image=Path(options.image),
+        mask=Path(options.mask),
         preset=options.preset,
+        value=options.value,
+        resample=options.resample,
         shell_mm=options.shell_mm,
-        organ=organ,
+        organ=Path(options.organ) if options.organ else None,
+        engine=options.engine,
+        workers=options.workers,
     )
+    return radiomics_csv(request, Path(options.out))
 
 
 def _analyse(options: argparse.Namespace) -> Any:

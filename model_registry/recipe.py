@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from core.domain.errors import InputError
 from core.domain.phase import Modality, Phase
-from core.regions.shells import RegionKind
+from core.regions.derived import RegionKind
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -32,15 +32,17 @@ class Outcome(_Strict):
 
 
 class Region(_Strict):
-    """A region made from the tumour mask; a shell's width in mm."""
+    """A region made from what is marked; a shell's width in mm, or the margin a background liver keeps."""
 
     kind: RegionKind
     width_mm: float | None = Field(default=None, gt=0, le=50)
 
     @model_validator(mode="after")
     def _width_where_needed(self) -> "Region":
-        if (self.width_mm is None) != (self.kind is RegionKind.INTRATUMORAL):
-            raise ValueError("a shell needs width_mm, the tumour itself has none")
+        if self.width_mm is None and self.kind.needs_width:
+            raise ValueError(f"a {self.kind.value} region needs width_mm")
+        if self.width_mm is not None and not self.kind.takes_width:
+            raise ValueError(f"a {self.kind.value} region has no width_mm")
         return self
 
     @property

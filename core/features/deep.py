@@ -6,8 +6,10 @@ have the same 34 layers and proportionally fewer channels, for demonstration bun
 """
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.domain.errors import InputError, UnavailableError
 from core.domain.volume import Volume
-from core.features.extractor import Extraction
+from core.features.extractor import Extraction, Pair, one_by_one
 
 if TYPE_CHECKING:
     import torch
@@ -77,8 +79,15 @@ class ResNet34Slices:
         limits = [self.window.low, self.window.high, self.window.percentiles]
         return {"weights": self.weights.sha256, "width": self.width, "window": limits, "engine": 1}
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return {"libraries": {p: version(p) for p in ("torch", "monai")}, "device": "cpu"}
+
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"{self.name}_{i:03d}" for i in range(8 * self.width))
+
+    def extract_regions(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, Extraction | InputError]]:
+        return one_by_one(self.extract, pairs)
 
     def extract(self, image: Volume, mask: Volume) -> Extraction:
         """The network's features averaged over all triplets of adjacent slices that hold the region."""

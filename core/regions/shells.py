@@ -1,18 +1,10 @@
 """Regions made from a tumour mask: the peritumoral shell, and the tumour with its shell."""
 
-from enum import StrEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.errors import InputError
 from core.domain.volume import Geometry, Volume
-
-
-class RegionKind(StrEnum):
-    INTRATUMORAL = "intratumoral"
-    PERITUMORAL = "peritumoral"
-    PLUS = "plus"
 
 
 def peritumoral_shell(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -13,10 +13,10 @@ from core.domain.errors import InputError
 from core.domain.phase import Modality, Phase
 from core.domain.prediction import Prediction
 from core.domain.volume import Volume
-from core.features.table import extract_blocks
+from core.features.table import CaseFeatures, extract_blocks
 from core.imaging.resampling import resample_mask
 from core.regions.body import body_mask
-from core.regions.shells import RegionKind
+from core.regions.derived import Marked
 from core.services.cases import advance, clinical_values, newest_masks, prediction_inputs
 from core.services.cohort_features import WeightsFile, open_weights, region_mask, wanted_blocks
 from core.services.predict import choose_variant, predict, refusals, refused
@@ -41,6 +41,7 @@ class _Inputs:
     tumours: tuple[str, ...]
     diameter_mm: float
     liver: str | None
+    loat: str | None
     clinical: dict[str, float]
     models: tuple[tuple[int, str, str], ...]
     provenance: dict[str, Any]
@@ -61,21 +62,21 @@ def analyse_case(code: str, models: list[str] | None = None, progress: Progress 
         bundle = Bundle(bundle_folder(name, version))
         told = _part_of(tell, number, len(inputs.models), bundle.recipe.title)
         told(0.0, "checking")
-        predictions.append((model_id, _predict(bundle, inputs, told)))
+        predictions.append((model_id, *_predict(bundle, inputs, told)))
     tell(1.0, "saving")
     with open_session() as session:
         row = find_case(session, code)
         row.predictions += [
             StoredPrediction(
                 model_version_id=model_id,
-                content={**asdict(p), **p.as_json()},
+                content={**asdict(p), **p.as_json(), "feature_sets": feature_sets},
                 inputs=inputs.provenance,
             )
-            for model_id, p in predictions
+            for model_id, p, feature_sets in predictions
         ]
-        if any(p.computed for _, p in predictions):
+        if any(p.computed for _, p, _ in predictions):
             advance(row, CaseState.ANALYSED)
-    return [p for _, p in predictions]
+    return [p for _, p, _ in predictions]
 
 
 def _part_of(tell: Progress, number: int, of: int, title: str) -> Progress:
@@ -103,18 +104,20 @@ def _read(code: str, names: list[str] | None) -> _Inputs:
             phases={Phase(p.phase): p.file_sha256 for p in row.phases},
             tumours=tuple(m.file_sha256 for m in tumours),
             diameter_mm=float(tumours[0].measures["max_diameter_mm"]) if tumours else 0.0,
-            liver=_liver(row),
+            liver=_newest(row, "liver"),
+            loat=_newest(row, "LOAT"),
             clinical=clinical_values(row),
             models=tuple((m.id, m.name, m.version) for m in chosen),
             provenance=prediction_inputs(row),
         )
 
 
-def _liver(row: Case) -> str | None:
-    return next((m.file_sha256 for m in newest_masks(row) if m.label == "liver"), None)
+def _newest(row: Case, label: str) -> str | None:
+    return next((m.file_sha256 for m in newest_masks(row) if m.label == label), None)
 
 
-def _predict(bundle: Bundle, inputs: _Inputs, tell: Progress) -> Prediction:
+def _predict(bundle: Bundle, inputs: _Inputs, tell: Progress) -> tuple[Prediction, dict[str, str]]:
+    """What a model says, and the cached feature sets it was computed from by what they hold."""
     import pandas as pd
 
     recipe = bundle.recipe
@@ -130,43 +133,60 @@ def _predict(bundle: Bundle, inputs: _Inputs, tell: Progress) -> Prediction:
     if not reasons and variant is None:
         reasons = ["No variant of the model fits the phases and clinical values of this case."]
     if variant is None:
-        return refused(bundle, reasons)
-    features, warnings, spacing = _features(bundle, recipe, variant, inputs, tell)
+        return refused(bundle, reasons), {}
+    found, spacing = _features(bundle, recipe, variant, inputs, tell)
+    if found.failures:
+        return refused(bundle, list(found.failures.values())), found.sources
     measures = {
         "max_diameter_cm": inputs.diameter_mm / 10.0,
         "in_plane_spacing_mm": max(spacing[:2]),
         "slice_spacing_mm": spacing[2],
     }
-    row = pd.Series({**inputs.clinical, **measures, **features}, dtype=float)
+    row = pd.Series({**inputs.clinical, **measures, **found.values}, dtype=float)
     made = predict(bundle, variant, row, synthetic_patient=inputs.synthetic)
-    notes = (*made.notes, *warnings, *_weight_notes(bundle))
-    return Prediction(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "notes": notes})
+    notes = (*made.notes, *found.warnings, *_weight_notes(bundle))
+    return replace(made, notes=notes), found.sources
 
 
 def _features(
     bundle: Bundle, recipe: Recipe, variant: Variant, inputs: _Inputs, tell: Progress
-) -> tuple[dict[str, float], tuple[str, ...], tuple[float, float, float]]:
+) -> tuple[CaseFeatures, tuple[float, float, float]]:
     store = file_store()
     blocks = recipe.blocks_of(variant)
     images = {p: store.volume(inputs.phases[p]) for p in recipe.phases_of(variant)}
     masks = [store.volume(sha256) for sha256 in inputs.tumours]
     liver = store.volume(inputs.liver) if inputs.liver else None
+    loat = store.volume(inputs.loat) if inputs.loat else None
     regions = {}
     for block in blocks:
         image = images[block.phase]
-        tumours = [resample_mask(m, image.geometry) for m in masks]
-        within = _organ(block.region, image, liver, inputs.modality)
-        regions[(block.phase, block.region.name)] = region_mask(block.region, tumours[0], within, tuple(tumours[1:]))
+        regions[(block.phase, block.region.name)] = _region(block.region, image, masks, liver, loat, inputs.modality)
     wanted = wanted_blocks(blocks, inputs.modality, bundle_weights(bundle))
     found = extract_blocks(wanted, images, regions, feature_cache(), tell)
-    return found.values, found.warnings, images[blocks[0].phase].geometry.spacing_mm_xyz
+    return found, images[blocks[0].phase].geometry.spacing_mm_xyz
 
 
-def _organ(region: Region, image: Volume, liver: Volume | None, modality: Modality) -> Volume | None:
-    """What a shell is cut to: the liver where it is marked, else the body; the tumour itself is not cut."""
-    if region.kind is RegionKind.INTRATUMORAL:
-        return None
-    return resample_mask(liver, image.geometry) if liver is not None else body_mask(image, modality)
+def _region(
+    region: Region,
+    image: Volume,
+    tumours: list[Volume],
+    liver: Volume | None,
+    loat: Volume | None,
+    modality: Modality,
+) -> Volume | InputError:
+    """A region on a phase's grid; a shell is cut to the liver where it is marked, else to the body."""
+    try:
+        on_grid = [resample_mask(m, image.geometry) for m in tumours]
+        liver = resample_mask(liver, image.geometry) if liver is not None else None
+        loat = resample_mask(loat, image.geometry) if loat is not None else None
+    except InputError as error:
+        return error
+    within = liver
+    if within is None and region.kind.needs_width:
+        within = body_mask(image, modality)
+    tumour, *others = on_grid
+    marked = Marked(tumour=tumour, others=tuple(others), within=within, liver=liver, loat=loat, image=image)
+    return region_mask(region, marked)
 
 
 def bundle_weights(bundle: Bundle) -> dict[str, WeightsFile]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,8 +19,8 @@ from core.features.deep import CT_WINDOW, MR_WINDOW, ResNet34Slices, Weights
 from core.features.extractor import Extractor
 from core.features.radiomics import RadiomicsExtractor
 from core.features.table import WantedBlock, extract_blocks
+from core.regions.derived import Marked, make_region
 from core.regions.measure import measure_mask
-from core.regions.shells import RegionKind, peritumoral_shell, tumour_plus_shell
 from core.synthetic.patients import SyntheticPatient
 from core.synthetic.render import render_case, tumour_geometry
 from model_registry.recipe import FeatureBlock, Recipe, Region
@@ -35,6 +36,7 @@ class LoadedCase:
     images: Mapping[Phase, Volume]
     tumours: Mapping[Phase, Volume]
     livers: Mapping[Phase, Volume]
+    loats: Mapping[Phase, Volume] = field(default_factory=dict)
 
 
 class CohortCase(Protocol):
@@ -76,8 +78,10 @@ class SyntheticCase:
         )
 
 
-def extractor_for(block: FeatureBlock, modality: Modality, weights: Mapping[str, WeightsFile]) -> Extractor:
-    """The extractor of a recipe's block.
+def extractor_for(
+    block: FeatureBlock, modality: Modality, weights: Mapping[str, WeightsFile], *, threads: int | None = None
+) -> Extractor:
+    """The extractor of a recipe's block; hand-crafted features use `threads` cores, by default all.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def extractor_for(block: FeatureBlock, modality: Modality, weights: Mapping[str,
         When the block's network weights are not at hand.
     """
     if block.family == "radiomics":
-        return RadiomicsExtractor(block.preset or "")
+        return RadiomicsExtractor(block.preset or "", workers=threads)
     held = weights.get(block.family)
     if held is None:
         raise UnavailableError(
@@ -132,20 +136,34 @@ def open_weights(path: Path) -> WeightsFile:
     )
 
 
-def region_mask(region: Region, tumour: Volume, within: Volume | None, others: tuple[Volume, ...] = ()) -> Volume:
-    """The mask of a recipe's region, made from the tumour."""
-    if region.kind is RegionKind.INTRATUMORAL or region.width_mm is None:
-        return tumour
-    shell = peritumoral_shell(tumour, region.width_mm, within=within, excluding=others)
-    return shell if region.kind is RegionKind.PERITUMORAL else tumour_plus_shell(tumour, shell)
+def region_mask(region: Region, marked: Marked) -> Volume | InputError:
+    """The mask of a recipe's region, or why it cannot be made."""
+    try:
+        return make_region(region.kind, region.width_mm, marked)
+    except InputError as error:
+        return error
 
 
 def wanted_blocks(
-    blocks: Iterable[FeatureBlock], modality: Modality, weights: Mapping[str, WeightsFile]
+    blocks: Iterable[FeatureBlock],
+    modality: Modality,
+    weights: Mapping[str, WeightsFile],
+    *,
+    threads: int | None = None,
 ) -> list[WantedBlock]:
     return [
-        WantedBlock(phase=b.phase, region=b.region.name, extractor=extractor_for(b, modality, weights)) for b in blocks
+        WantedBlock(phase=b.phase, region=b.region.name, extractor=extractor_for(b, modality, weights, threads=threads))
+        for b in blocks
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRow:
+    """One case's row of the table, or why it has none; `failures` holds a sentence for each region that failed."""
+
+    identifier: str
+    values: dict[str, float]
+    failures: tuple[str, ...] = ()
 
 
 def cohort_table(
@@ -156,20 +174,38 @@ def cohort_table(
     cache: Path,
     workers: int = 2,
 ) -> pd.DataFrame:
-    """One row a case: every feature of the recipe, clinical and outcome columns, tumour size and voxel spacing."""
+    """One row a case: every feature of the recipe, clinical and outcome columns, tumour size and voxel spacing.
+
+    A case that cannot be computed is left out and named on standard error with the reason; the others go on.
+
+    Raises
+    ------
+    InputError
+        When no case at all could be computed.
+    """
     import pandas as pd
 
-    tasks = [(recipe, case, weights, cache) for case in cases]
+    rows = []
+    for number, row in enumerate(_rows(recipe, cases, weights, cache, workers), start=1):
+        if row.failures:
+            print(f"{recipe.name}: case {row.identifier} left out: {'; '.join(row.failures)}", file=sys.stderr)  # noqa: T201
+        else:
+            rows.append(row)
+        if number % 20 == 0:
+            print(f"{recipe.name}: {number} of {len(cases)} cases", file=sys.stderr)  # noqa: T201
+    if not rows:
+        raise InputError("No case of the cohort could be computed; the lines above say why for each.")
+    return pd.DataFrame([r.values for r in rows], index=[r.identifier for r in rows])
+
+
+def _rows(
+    recipe: Recipe, cases: list[CohortCase], weights: Mapping[str, WeightsFile], cache: Path, workers: int
+) -> Iterator[CaseRow]:
     if workers <= 1:
-        rows = [_case_row(task) for task in tasks]
-    else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-            rows = []
-            for row in pool.map(_case_row, tasks, chunksize=2):
-                rows.append(row)
-                if len(rows) % 20 == 0:
-                    print(f"{recipe.name}: {len(rows)} of {len(cases)} cases", file=sys.stderr)  # noqa: T201
-    return pd.DataFrame(rows, index=[c.identifier for c in cases])
+        yield from (case_row(recipe, case, weights, cache) for case in cases)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        yield from pool.map(case_row, repeat(recipe), cases, repeat(weights), repeat(cache), repeat(1), chunksize=2)
 
 
 def _one_thread() -> None:
@@ -178,19 +214,37 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _case_row(task: tuple[Recipe, CohortCase, Mapping[str, WeightsFile], Path]) -> dict[str, float]:
-    recipe, case, weights, cache = task
+def case_row(
+    recipe: Recipe, case: CohortCase, weights: Mapping[str, WeightsFile], cache: Path, threads: int | None = None
+) -> CaseRow:
+    """Features and table values of one case; features already in `cache` are read."""
     phases = tuple(dict.fromkeys(b.phase for b in recipe.features))
-    loaded = case.load(phases)
-    present = [b for b in recipe.features if b.phase in loaded.images]
-    regions = {
-        (b.phase, b.region.name): region_mask(b.region, loaded.tumours[b.phase], loaded.livers.get(b.phase))
-        for b in present
-    }
-    features = extract_blocks(
-        wanted_blocks(present, recipe.modality, weights), loaded.images, regions, FeatureCache(cache)
-    )
-    return {**case.table, **case_measures(loaded, phases), **features.values}
+    try:
+        loaded = case.load(phases)
+        present = [b for b in recipe.features if b.phase in loaded.images]
+        wanted = wanted_blocks(present, recipe.modality, weights, threads=threads)
+        features = extract_blocks(wanted, loaded.images, _regions(present, loaded), FeatureCache(cache))
+        if features.failures:
+            return CaseRow(identifier=case.identifier, values={}, failures=tuple(features.failures.values()))
+        values = {**case.table, **case_measures(loaded, phases), **features.values}
+    except InputError as error:
+        return CaseRow(identifier=case.identifier, values={}, failures=(str(error),))
+    return CaseRow(identifier=case.identifier, values=values)
+
+
+def _regions(blocks: list[FeatureBlock], loaded: LoadedCase) -> dict[tuple[Phase, str], Volume | InputError]:
+    made: dict[tuple[Phase, str], Volume | InputError] = {}
+    for block in blocks:
+        liver = loaded.livers.get(block.phase)
+        marked = Marked(
+            tumour=loaded.tumours[block.phase],
+            within=liver,
+            liver=liver,
+            loat=loaded.loats.get(block.phase),
+            image=loaded.images[block.phase],
+        )
+        made[(block.phase, block.region.name)] = region_mask(block.region, marked)
+    return made
 
 
 def case_measures(loaded: LoadedCase, phases: tuple[Phase, ...]) -> dict[str, float]:

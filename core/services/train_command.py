@@ -35,10 +35,12 @@ class ManifestCase:
             )
         tumour = read_image_file(self.files["tumour"])
         liver = read_image_file(self.files["liver"]) if "liver" in self.files else None
+        loat = read_image_file(self.files["LOAT"]) if "LOAT" in self.files else None
         return LoadedCase(
             images=images,
             tumours={p: resample_mask(tumour, image.geometry) for p, image in images.items()},
             livers={p: resample_mask(liver, image.geometry) for p, image in images.items()} if liver else {},
+            loats={p: resample_mask(loat, image.geometry) for p, image in images.items()} if loat else {},
         )
 
 
@@ -87,7 +89,10 @@ def _from_manifest(recipe: Recipe, path: Path, held: dict[str, WeightsFile], wor
 
 
 def _case(identifier: str, row: pd.Series, folder: Path) -> CohortCase:
-    columns = [*(p.value for p in Phase if p.value in row.index), *(c for c in ("tumour", "liver") if c in row.index)]
+    columns = [
+        *(p.value for p in Phase if p.value in row.index),
+        *(c for c in ("tumour", "liver", "LOAT") if c in row.index),
+    ]
     files = {c: folder / str(row[c]) for c in columns if isinstance(row[c], str) and row[c]}
     absent = [p.name for p in files.values() if not p.exists()]
     if absent:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from core.domain.errors import InputError
+from core.features.presets import image_names
 from core.modelling.engine import AxisLabel, FittedVariant, fit_variant
 from core.modelling.signatures import ClinicalSpec, SignatureSpec
 from core.services.cohort_features import WeightsFile
@@ -124,7 +125,7 @@ def _column_prefixes(recipe: Recipe, blocks: list[str]) -> tuple[str, ...]:
     prefixes: list[str] = []
     for block in (b for b in recipe.features if b.id in blocks):
         if block.family == "radiomics":
-            prefixes += [f"{block.prefix}{image}" for image in ("original_", "wavelet-", "log-sigma-")]
+            prefixes += [f"{block.prefix}{image}_" for image in image_names(block.preset or "")]
         else:
             prefixes.append(f"{block.prefix}{block.family}_")
     return tuple(prefixes)

@@ -1,17 +1,18 @@
 """The deep extractor's input and weights, and the cache that all extractors share."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from core.domain.errors import UnavailableError
+from core.domain.errors import InputError, UnavailableError
 from core.domain.phase import Phase
 from core.domain.volume import Volume
 from core.features.cache import FeatureCache
 from core.features.deep import CT_WINDOW, ResNet34Slices, Weights, resnet34, slice_triplets
-from core.features.extractor import Extraction, extract_cached
+from core.features.extractor import Extraction, Pair, extract_cached, one_by_one
 from core.features.finetune import train_slices_network
 from core.services.cohort_features import open_weights
 from core.synthetic.render import RenderedCase
@@ -80,7 +81,14 @@ class Counting:
     def feature_names(self) -> tuple[str, ...]:
         return ("sum",)
 
-    def extract(self, image: Volume, mask: Volume) -> Extraction:
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return {"device": "abacus"}
+
+    def extract_regions(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, Extraction | InputError]]:
+        return one_by_one(self._count, pairs)
+
+    def _count(self, image: Volume, mask: Volume) -> Extraction:
         self.calls += 1
         return Extraction(values=dict.fromkeys(self.returned, 1 / 3), warnings=("careful",))
 
@@ -91,7 +99,11 @@ def test_the_cache_answers_for_the_same_content_only(tmp_path: Path, ct_case: Re
     first = extract_cached(extractor, image, mask, cache)
     second = extract_cached(extractor, image, mask, cache)
     assert extractor.calls == 1
-    assert first == second == Extraction(values={"sum": 1 / 3}, warnings=("careful",))
+    assert first == second == Extraction(values={"sum": 1 / 3}, warnings=("careful",), key=first.key)
+    kept = cache.get(first.key)
+    assert kept is not None
+    assert kept.provenance["device"] == "abacus"
+    assert kept.provenance["setting"] == 1
     changed = mask.array_zyx.copy()
     changed[0, 0, 0] = 1
     extract_cached(extractor, image, Volume(array_zyx=changed, geometry=mask.geometry), cache)

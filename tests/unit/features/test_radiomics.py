@@ -1,90 +1,139 @@
-"""Hand-crafted features: the declared names, plain PyRadiomics' values, and refusals."""
+"""Hand-crafted features: presets and their names, what is refused, what is warned of."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from core.domain.errors import InputError
-from core.domain.phase import Phase
 from core.domain.volume import Geometry, Volume
 from core.features.radiomics import RadiomicsExtractor, preset_names, preset_text
-from core.imaging.nifti import read_image_file
-from core.imaging.simpleitk import to_sitk
-from core.synthetic.render import RenderedCase
-from tests.conftest import shared_data
+
+COUNTS = {"epr_debtace": 944, "epr_debtace_960": 960, "mvi_eob_mri": 1781, "proliferative_ct": 944}
 
 
-@pytest.mark.parametrize("preset", preset_names())
-def test_a_preset_gives_944_features_a_region(preset: str) -> None:
-    names = RadiomicsExtractor(preset).feature_names()
-    assert len(names) == len(set(names)) == 944
+def test_every_shipped_preset_has_its_papers_count() -> None:
+    assert set(preset_names()) == set(COUNTS)
+    for preset, count in COUNTS.items():
+        names = RadiomicsExtractor(preset).feature_names()
+        assert len(names) == len(set(names)) == count
 
 
-def test_values_are_those_of_plain_pyradiomics_with_the_printed_preset(mr_case: RenderedCase, tmp_path: Path) -> None:
-    from radiomics import featureextractor
-
-    image, mask = mr_case.phases[Phase.PVP], mr_case.tumour
-    parameters = tmp_path / "preset.yaml"
-    parameters.write_text(preset_text("epr_debtace"))
-    plain = featureextractor.RadiomicsFeatureExtractor(str(parameters)).execute(to_sitk(image), to_sitk(mask))
-    expected = {k: float(v) for k, v in plain.items() if not k.startswith("diagnostics")}
-    found = RadiomicsExtractor("epr_debtace").extract(image, mask).values
-    assert set(found) == set(expected)
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
+def test_mr_presets_scale_intensities_and_ct_presets_do_not() -> None:
+    for preset in preset_names():
+        scaled = yaml.safe_load(preset_text(preset))["setting"].get("normalize", False)
+        assert scaled == (preset != "proliferative_ct")
 
 
-def test_pyradiomics_own_baseline_is_reproduced() -> None:
-    """brain1 with the settings of PyRadiomics' own tests; the table is theirs."""
-    from radiomics import featureextractor
-
-    folder = shared_data("pyradiomics_baseline")
-    image, mask = (read_image_file(folder / f"brain1_{n}.nrrd") for n in ("image", "label"))
-    checked = 0
-    for name in ("firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"):
-        expected = {r["featureName"]: r["brain1"] for r in _rows(folder / f"baseline_{name}.csv")}
-        setting = {"binWidth": 25, "voxelArrayShift": 2000 if name == "firstorder" else 0}
-        extractor = featureextractor.RadiomicsFeatureExtractor(**setting)
-        extractor.disableAllFeatures()
-        extractor.enableFeatureClassByName(name)
-        output = extractor.execute(to_sitk(image), to_sitk(mask))
-        for feature, value in output.items():
-            if feature in expected and not feature.startswith("diagnostics"):
-                assert float(value) == pytest.approx(float(expected[feature]), rel=1e-8), feature
-                checked += 1
-    assert checked >= 90
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text().splitlines()))
-
-
-def _cube(values: np.ndarray) -> tuple[Volume, Volume]:
+def cube(values: np.ndarray) -> tuple[Volume, Volume]:
     geometry = Geometry(size_xyz=(12, 12, 12), spacing_mm_xyz=(1, 1, 1))
     mask = np.zeros((12, 12, 12), np.uint8)
     mask[3:9, 3:9, 3:9] = 1
     return Volume(array_zyx=values, geometry=geometry), Volume(array_zyx=mask, geometry=geometry)
 
 
-def test_few_grey_levels_are_warned_of() -> None:
-    rng = np.random.default_rng(0)
-    image, mask = _cube(rng.integers(0, 20, (12, 12, 12)).astype(np.int16))
-    assert "grey levels" in RadiomicsExtractor("proliferative_ct").extract(image, mask).warnings[0]
+def noise(spread: float) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, spread, (12, 12, 12)).astype(np.float32)
 
 
-def test_masks_that_cannot_carry_texture_are_refused() -> None:
-    image, mask = _cube(np.zeros((12, 12, 12), np.int16))
-    one = np.zeros((12, 12, 12), np.uint8)
+@pytest.mark.parametrize("engine", ["fast", "pyradiomics"])
+@pytest.mark.parametrize(("spread", "told"), [(8, "grey levels"), (900, "grey levels"), (0, "one grey level")])
+def test_too_few_and_too_many_grey_levels_are_warned_of(spread: float, told: str, engine: str) -> None:
+    image, mask = cube(noise(spread))
+    assert told in RadiomicsExtractor("proliferative_ct", engine=engine).extract(image, mask).warnings[0]
+
+
+def test_enough_grey_levels_are_not_warned_of() -> None:
+    image, mask = cube(noise(50))
+    assert RadiomicsExtractor("proliferative_ct").extract(image, mask).warnings == ()
+
+
+@pytest.mark.parametrize("engine", ["fast", "pyradiomics"])
+def test_a_region_that_cannot_carry_features_is_refused_with_its_reason(engine: str) -> None:
+    image, mask = cube(noise(50))
+    extractor = RadiomicsExtractor("proliferative_ct", engine=engine)
+
+    def refused(region: np.ndarray, told: str, image: Volume = image) -> None:
+        with pytest.raises(InputError, match=told):
+            extractor.extract(image, Volume(array_zyx=region, geometry=mask.geometry))
+
+    empty = np.zeros((12, 12, 12), np.uint8)
+    refused(empty, "region is empty")
+    one = empty.copy()
     one[5, 5, 5] = 1
-    with pytest.raises(InputError, match="at least two"):
-        RadiomicsExtractor("proliferative_ct").extract(image, Volume(array_zyx=one, geometry=mask.geometry))
+    refused(one, "single voxel")
+    line = empty.copy()
+    line[5, 5, 3:8] = 1
+    refused(line, "dimension")
+    holed = noise(50)
+    holed[5, 5, 5] = np.nan
+    refused(mask.array_zyx, "not numbers", Volume(array_zyx=holed, geometry=mask.geometry))
     other = Volume(array_zyx=mask.array_zyx, geometry=Geometry(size_xyz=(12, 12, 12), spacing_mm_xyz=(1, 1, 2)))
     with pytest.raises(InputError, match="different grids"):
-        RadiomicsExtractor("proliferative_ct").extract(image, other)
+        extractor.extract(image, other)
+
+
+def test_one_bad_region_does_not_stop_the_others() -> None:
+    image, mask = cube(noise(50))
+    empty = Volume(array_zyx=np.zeros((12, 12, 12), np.uint8), geometry=mask.geometry)
+    found = dict(RadiomicsExtractor("proliferative_ct").extract_regions([(image, empty), (image, mask)]))
+    assert isinstance(found[0], InputError)
+    assert len(found[1].values) == 944
+
+
+def test_a_huge_number_of_grey_levels_is_refused_before_memory_runs_out(tmp_path: Path) -> None:
+    preset = tmp_path / "fine.yaml"
+    preset.write_text("setting: {binWidth: 0.001}\nimageType: {Original: {}}\n")
+    image, mask = cube(noise(50))
+    with pytest.raises(InputError, match=r"grey levels.*wider"):
+        RadiomicsExtractor(str(preset)).extract(image, mask)
+
+
+def test_not_a_number_outside_the_region_is_no_matter_without_filters(tmp_path: Path) -> None:
+    preset = tmp_path / "plain.yaml"
+    preset.write_text("setting: {binWidth: 10}\nimageType: {Original: {}}\n")
+    values = noise(50)
+    image, mask = cube(values)
+    expected = RadiomicsExtractor(str(preset)).extract(image, mask).values
+    values = values.copy()
+    values[0, 0, 0] = np.inf
+    assert RadiomicsExtractor(str(preset)).extract(cube(values)[0], mask).values == expected
+
+
+def test_not_a_number_that_a_filter_would_spread_is_refused() -> None:
+    values = noise(50)
+    values[2, 5, 5] = np.nan
+    image, mask = cube(values)
+    with pytest.raises(InputError, match=r"not numbers.*around the region"):
+        RadiomicsExtractor("proliferative_ct").extract(image, mask)
 
 
 def test_an_unknown_preset_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="no radiomics preset 'nothing'"):
         RadiomicsExtractor("nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("setting: {binWidth: 5}\nimageTypes: {Original: {}}", "imageTypes"),
+        ("imageType: {Wavelets: {}}", "filter 'Wavelets'"),
+        ("featureClass: {glcmm: }", "class 'glcmm'"),
+        ("featureClass: {glcm: [Energie]}", "glcm_Energie"),
+        ("setting: [", "not readable YAML"),
+        ("- 1", "not a PyRadiomics parameter file"),
+        ("setting: {binWidth: -5}", "binWidth"),
+        ("setting: {binWidth: wide}", "binWidth"),
+    ],
+)
+def test_a_wrong_parameter_file_is_refused_by_what_is_wrong(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=told):
+        RadiomicsExtractor(str(path))
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(InputError, match="no radiomics engine"):
+        RadiomicsExtractor("epr_debtace", engine="slow")

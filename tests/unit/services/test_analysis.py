@@ -103,7 +103,7 @@ def test_analysing_again_computes_no_feature_twice(monkeypatch: pytest.MonkeyPat
     def never(*_: object) -> None:
         raise AssertionError("computed although cached")
 
-    monkeypatch.setattr(RadiomicsExtractor, "extract", never)
+    monkeypatch.setattr(RadiomicsExtractor, "extract_regions", never)
     assert analyse_case("CT")[0].probability == first[0].probability
 
 
