@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from core.services.jobs import resume_jobs
 from core.services.setup import ensure_database
 from ui.routes import middleware, routes
 
 ensure_database()
+resume_jobs()
 app = st.App("pages/main.py", routes=routes(), middleware=middleware())

@@ -121,6 +121,14 @@ def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]
     analyse.add_argument("case", metavar="CASE")
     analyse.add_argument("--model", action="append", metavar="NAME")
 
+    jobs = verb("jobs", _jobs, "the queue of analyses: list, start CASE..., cancel ID, retry ID")
+    jobs.add_argument("action", nargs="?", choices=["list", "start", "cancel", "retry"], default="list")
+    jobs.add_argument("targets", nargs="*", metavar="CASE|ID")
+
+    worker = verb("worker", _worker, "do queued work: a Dask worker where HEPABOARD_DASK_SCHEDULER is set, else here")
+    worker.add_argument("--threads", type=int, default=1, metavar="N", help="cases at a time on the cluster")
+    worker.add_argument("--once", action="store_true", help="without a scheduler: end when the queue is empty")
+
     score = verb("score", _score, "a published score from KEY=VALUE pairs")
     score.add_argument("name", metavar="NAME")
     score.add_argument("values", nargs="*", metavar="KEY=VALUE")
@@ -234,6 +242,35 @@ def _analyse(options: argparse.Namespace) -> Any:
 
     made = analyse_case(options.case, options.model, progress=lambda share, text: _progress(f"{share:4.0%} {text}"))
     return {"case_id": options.case, "predictions": [p.as_json() for p in made]}
+
+
+def _jobs(options: argparse.Namespace) -> Any:
+    from core.services import jobs
+
+    if options.action == "list":
+        return [asdict(job) for job in jobs.list_jobs()]
+    if not options.targets:
+        raise InputError(f"jobs {options.action} needs {'a case' if options.action == 'start' else 'a job number'}.")
+    if options.action == "start":
+        return [asdict(jobs.start_analysis(code)) for code in options.targets]
+    numbers = [_number(text) for text in options.targets]
+    if options.action == "retry":
+        return [asdict(jobs.retry_job(number)) for number in numbers]
+    for number in numbers:
+        jobs.cancel_job(number)
+    return [asdict(jobs.view(number)) for number in numbers]
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise InputError(f"'{text}' is not a job number. `jobs` lists them.")
+    return int(text)
+
+
+def _worker(options: argparse.Namespace) -> Any:
+    from core.services.worker import serve
+
+    return serve(threads=options.threads, once=options.once, report=_progress)
 
 
 def _score(options: argparse.Namespace) -> Any:

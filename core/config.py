@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     home: Path = Path.home() / ".hepaboard"
     database_url: str = ""
     link_minutes: int = 30
+    dask_scheduler: str = ""
 
     @property
     def url(self) -> str:

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.domain.case import STATE_ORDER, CaseState
-from core.services.analysis_job import RUNNING, JobView, cancel_analysis, newest_job, start_analysis
 from core.services.cases import CaseView
+from core.services.jobs import RUNNING, JobView, cancel_job, newest_job, start_analysis
 from ui.guard import guarded
 from ui.page import go
 
@@ -51,5 +51,5 @@ def _progress(code: str) -> None:
             st.rerun()
         st.progress(job.progress, text=job.message)
         if st.button("Cancel"):
-            cancel_analysis(job.id)
+            cancel_job(job.id)
             st.rerun()

@@ -27,11 +27,13 @@ def is_alive(process: int) -> bool:
     child = _children.get(process)
     if child is not None:
         return child.poll() is None
+    import psutil
+
     try:
-        os.kill(process, 0)
-    except (ProcessLookupError, PermissionError):
+        # A killed process stays in the table, as a zombie, until its parent has looked at it.
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
 def stop(process: int) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from core.domain.case import CaseState
 from core.domain.errors import InputError
@@ -22,7 +23,7 @@ from core.services.cohort_features import WeightsFile, open_weights, region_mask
 from core.services.predict import choose_variant, predict, refusals, refused
 from core.services.segment import current_tumours
 from core.services.store import feature_cache, file_store, find_case, open_session
-from core.storage.models import Case, ModelVersion, StoredPrediction
+from core.storage.models import Case, Job, ModelVersion, StoredPrediction
 from model_registry.bundle import Bundle
 from model_registry.recipe import Recipe, Region, Variant
 from model_registry.registry import bundle_folder
@@ -47,8 +48,19 @@ class _Inputs:
     provenance: dict[str, Any]
 
 
-def analyse_case(code: str, models: list[str] | None = None, progress: Progress | None = None) -> list[Prediction]:
+def analyse_case(
+    code: str,
+    models: list[str] | None = None,
+    progress: Progress | None = None,
+    *,
+    job: tuple[int, int] | None = None,
+) -> list[Prediction]:
     """Run the active models (or those named) on a case and store what they say.
+
+    Parameters
+    ----------
+    job : number and attempt of the job this is done for; it ends in the transaction that stores the predictions, and
+        nothing is stored when the job was cancelled or taken over meanwhile.
 
     Raises
     ------
@@ -65,6 +77,8 @@ def analyse_case(code: str, models: list[str] | None = None, progress: Progress 
         predictions.append((model_id, *_predict(bundle, inputs, told)))
     tell(1.0, "saving")
     with open_session() as session:
+        if job is not None and not _finish(session, *job):
+            return []
         row = find_case(session, code)
         row.predictions += [
             StoredPrediction(
@@ -77,6 +91,12 @@ def analyse_case(code: str, models: list[str] | None = None, progress: Progress 
         if any(p.computed for _, p, _ in predictions):
             advance(row, CaseState.ANALYSED)
     return [p for _, p, _ in predictions]
+
+
+def _finish(session: Session, number: int, attempt: int) -> bool:
+    mine = (Job.id == number, Job.attempts == attempt, Job.state == "running")
+    ended = update(Job).where(*mine).values(state="done", progress=1.0).returning(Job.id)
+    return session.scalar(ended) is not None
 
 
 def _part_of(tell: Progress, number: int, of: int, title: str) -> Progress:

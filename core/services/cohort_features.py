@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from core.config import settings
 from core.domain.errors import InputError, UnavailableError
 from core.domain.phase import Modality, Phase
 from core.domain.volume import Volume
@@ -19,6 +17,7 @@ from core.features.deep import CT_WINDOW, MR_WINDOW, ResNet34Slices, Weights
 from core.features.extractor import Extractor
 from core.features.radiomics import RadiomicsExtractor
 from core.features.table import WantedBlock, extract_blocks
+from core.jobs.spread import Lost, spread
 from core.regions.derived import Marked, make_region
 from core.regions.measure import measure_mask
 from core.synthetic.patients import SyntheticPatient
@@ -195,17 +194,21 @@ def cohort_table(
             print(f"{recipe.name}: {number} of {len(cases)} cases", file=sys.stderr)  # noqa: T201
     if not rows:
         raise InputError("No case of the cohort could be computed; the lines above say why for each.")
+    place = {case.identifier: i for i, case in enumerate(cases)}
+    rows.sort(key=lambda row: place[row.identifier])
     return pd.DataFrame([r.values for r in rows], index=[r.identifier for r in rows])
 
 
 def _rows(
     recipe: Recipe, cases: list[CohortCase], weights: Mapping[str, WeightsFile], cache: Path, workers: int
 ) -> Iterator[CaseRow]:
-    if workers <= 1:
-        yield from (case_row(recipe, case, weights, cache) for case in cases)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        yield from pool.map(case_row, repeat(recipe), cases, repeat(weights), repeat(cache), repeat(1), chunksize=2)
+    """Rows as they are done, in any order."""
+    scheduler = settings().dask_scheduler
+    threads = 1 if workers > 1 or scheduler else None
+    tasks = [(recipe, case, weights, cache, threads) for case in cases]
+    for place, row in spread(case_row, tasks, workers=workers, scheduler=scheduler, initializer=_one_thread):
+        lost = isinstance(row, Lost)
+        yield CaseRow(identifier=cases[place].identifier, values={}, failures=(row.reason,)) if lost else row
 
 
 def _one_thread() -> None:

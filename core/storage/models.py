@@ -109,7 +109,10 @@ class ClinicalObservation(Base):
 
 
 class Job(Base):
-    """Long work: its state survives a restart."""
+    """Long work: its state survives a restart.
+
+    `worker` is who has it, as host:process; `beat` its last sign of life; `attempts` how often it was begun.
+    """
 
     __tablename__ = "job"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -120,6 +123,9 @@ class Job(Base):
     message: Mapped[str] = mapped_column(default="")
     process: Mapped[int | None]
     created: Mapped[datetime] = mapped_column(default=_now)
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    worker: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    beat: Mapped[datetime | None]
 
 
 class ModelVersion(Base):

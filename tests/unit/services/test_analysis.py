@@ -12,12 +12,12 @@ from core.domain.phase import Phase
 from core.domain.volume import Geometry, Volume
 from core.imaging.nifti import nifti_bytes
 from core.services.analyse import analyse_case
-from core.services.analysis_job import cancel_analysis, newest_job, start_analysis
 from core.services.board import export_csv, record_decision
 from core.services.cases import record_clinical, show_case
 from core.services.cohort import group_survival
 from core.services.figures import cohort_figure, key_images, patient_nomogram
 from core.services.intake import ingest
+from core.services.jobs import cancel_job, newest_job, start_analysis
 from core.services.registry import list_models, promote, register_bundle, retire, rollback, verify_bundle
 from core.services.segment import segment_from_file, segment_from_seed, shell_preview
 from core.synthetic.render import RenderedCase
@@ -190,7 +190,7 @@ def test_figures_board_and_export_show_the_result_with_the_notice() -> None:
 def test_a_job_runs_in_its_own_process_and_can_be_cancelled() -> None:
     job = start_analysis("CT")
     assert start_analysis("CT").id == job.id
-    cancel_analysis(job.id)
+    cancel_job(job.id)
     assert newest_job("CT").state == "cancelled"
     assert show_case("CT").predictions == ()
     start_analysis("CT")
