@@ -57,7 +57,9 @@ class FeatureBlock(_Strict):
     id: str
     phase: Phase
     region: Region
-    family: Literal["radiomics", "resnet34_2_5d"]
+    family: Literal[
+        "radiomics", "resnet34_2_5d", "resnet18_3d", "resnet50_2d", "densenet121_2d", "vit_b16_2d", "swin_t_2d"
+    ]
     preset: str | None = None
     weights: str | None = None
 

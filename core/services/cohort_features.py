@@ -13,10 +13,12 @@ from core.domain.errors import InputError, UnavailableError
 from core.domain.phase import Modality, Phase
 from core.domain.volume import Volume
 from core.features.cache import FeatureCache
-from core.features.deep import CT_WINDOW, MR_WINDOW, ResNet34Slices, Weights
+from core.features.deep import CT_WINDOW, MR_WINDOW, DeepExtractor
 from core.features.extractor import Extractor
+from core.features.networks import NAMES as NETWORKS
 from core.features.radiomics import RadiomicsExtractor
 from core.features.table import WantedBlock, extract_blocks
+from core.features.weights import Weights
 from core.jobs.spread import Lost, spread
 from core.regions.derived import Marked, make_region
 from core.regions.measure import measure_mask
@@ -95,15 +97,18 @@ def extractor_for(
             f"The recipe asks for the weights '{block.weights}', which are not here. "
             "Give a safetensors file with --weights."
         )
+    if held.architecture != block.family:
+        raise UnavailableError(f"The weights given are of {held.architecture}; the recipe needs {block.family}.")
     window = CT_WINDOW if modality is Modality.CT else MR_WINDOW
-    return ResNet34Slices(held.weights, window, width=held.width)
+    return DeepExtractor(block.family, held.weights, window, width=held.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsFile:
-    """Network weights at hand: the file with its hash, the network's width, and how they came about."""
+    """Network weights at hand: the file with its hash, the network, its width, and how they came about."""
 
     weights: Weights
+    architecture: str
     width: int
     description: str
 
@@ -114,7 +119,7 @@ def open_weights(path: Path) -> WeightsFile:
     Raises
     ------
     InputError
-        When the file is not a ResNet34 of this project's making.
+        When the file does not hold weights of a network of this project.
     """
     import hashlib
 
@@ -125,11 +130,13 @@ def open_weights(path: Path) -> WeightsFile:
             metadata = held.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path.name} is not a readable safetensors file.") from error
-    if metadata.get("architecture") != "resnet34_2_5d":
-        raise InputError(f"{path.name} does not hold weights of resnet34_2_5d.")
+    name = metadata.get("architecture", "")
+    if name not in NETWORKS:
+        raise InputError(f"{path.name} does not say which network it belongs to. Known: {', '.join(NETWORKS)}.")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return WeightsFile(
         weights=Weights(path=path, sha256=digest),
+        architecture=name,
         width=int(metadata.get("width", "64")),
         description=metadata.get("description", ""),
     )

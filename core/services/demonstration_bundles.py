@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.domain.phase import Modality, Phase
-from core.features.deep import CT_WINDOW, MR_WINDOW, slice_triplets
-from core.features.finetune import train_slices_network
+from core.features.architecture import CT_WINDOW, MR_WINDOW
+from core.features.finetune import Examples, Tuning, fine_tune
+from core.features.inputs import slice_triplets
+from core.features.networks import architecture
 from core.services.cohort_features import CohortCase, SyntheticCase, WeightsFile, cohort_table, open_weights
 from core.services.training import train_bundle
 from core.synthetic.patients import synthetic_patients
@@ -76,19 +78,30 @@ def demonstration_weights(recipe: Recipe, size: DemonstrationSize, *, seed: int,
     window = CT_WINDOW if recipe.modality is Modality.CT else MR_WINDOW
     parts: list[np.ndarray] = []
     labels: list[int] = []
+    owners: list[str] = []
     for patient in synthetic_patients(size.network_patients, seed + 1):
         loaded = SyntheticCase(patient=patient, modality=recipe.modality).load((Phase.PVP,))
-        triplets = slice_triplets(loaded.images[Phase.PVP], loaded.tumours[Phase.PVP], window)
+        triplets = slice_triplets(loaded.images[Phase.PVP], loaded.tumours[Phase.PVP], window).batch
         # A third of the slices is enough: neighbours look alike.
         parts.append(triplets[len(triplets) % 3 // 2 :: 3].astype(np.float32))
         labels += [int(getattr(patient, recipe.outcome.column))] * len(parts[-1])
-    train_slices_network(
-        np.concatenate(parts),
-        np.array(labels),
+        owners += [patient.identifier] * len(parts[-1])
+    fine_tune(
+        architecture("resnet34_2_5d"),
+        Examples(inputs=np.concatenate(parts), labels=np.array(labels), patients=np.array(owners)),
         path,
         width=size.network_width,
-        epochs=size.network_epochs,
-        seed=seed,
+        # From noise, and too few epochs to stop early: no validation part, a larger rate than for published weights.
+        tuning=Tuning(
+            epochs=size.network_epochs,
+            batch=24,
+            learning_rate=1e-3,
+            weight_decay=1e-4,
+            decay_every=max(1, size.network_epochs // 2),
+            validation_share=0,
+            quarter_turns=False,
+            seed=seed,
+        ),
         description=f"trained from scratch on {size.network_patients} synthetic patients, for demonstration",
         report=lambda line: print(f"{recipe.name} network: {line}", file=sys.stderr),  # noqa: T201
     )

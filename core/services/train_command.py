@@ -64,7 +64,10 @@ def train_from_files(
         When a file, column or case is not usable. UnavailableError when network weights are missing.
     """
     recipe = load_recipe(recipe_name)
-    held: dict[str, WeightsFile] = {"resnet34_2_5d": open_weights(_existing(weights))} if weights else {}
+    held: dict[str, WeightsFile] = {}
+    if weights:
+        opened = open_weights(_existing(weights))
+        held[opened.architecture] = opened
     if cohort:
         table = _from_manifest(recipe, _existing(cohort), held, workers)
         described = f"manifest {Path(cohort).name}"

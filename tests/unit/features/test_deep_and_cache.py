@@ -10,10 +10,14 @@ import pytest
 from core.domain.errors import InputError, UnavailableError
 from core.domain.phase import Phase
 from core.domain.volume import Volume
+from core.features.architecture import CT_WINDOW
 from core.features.cache import FeatureCache
-from core.features.deep import CT_WINDOW, ResNet34Slices, Weights, resnet34, slice_triplets
+from core.features.deep import DeepExtractor
 from core.features.extractor import Extraction, Pair, extract_cached, one_by_one
-from core.features.finetune import train_slices_network
+from core.features.finetune import Examples, Tuning, fine_tune
+from core.features.inputs import slice_triplets
+from core.features.networks import architecture
+from core.features.weights import Weights
 from core.services.cohort_features import open_weights
 from core.synthetic.render import RenderedCase
 
@@ -23,23 +27,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
     rng = np.random.default_rng(0)
     batch = rng.random((4, 3, 224, 224), dtype=np.float32)
-    train_slices_network(batch, np.array([0, 1, 0, 1]), path, width=4, epochs=1, seed=0, description="test")
+    examples = Examples(inputs=batch, labels=np.array([0, 1, 0, 1]), patients=np.arange(4))
+    tuning = Tuning(epochs=1, validation_share=0)
+    fine_tune(architecture("resnet34_2_5d"), examples, path, width=4, tuning=tuning, description="test")
     return open_weights(path).weights
-
-
-def test_the_published_width_has_torchvisions_parameters_and_512_features() -> None:
-    network = resnet34()
-    names = dict(network.named_parameters())
-    assert names["fc.weight"].shape == (2, 512)
-    assert {"conv1.weight", "bn1.weight", "layer2.0.downsample.0.weight", "layer4.2.conv2.weight"} <= set(names)
-    # torchvision's ResNet34 has 21,797,672 parameters with 1,000 classes.
-    assert sum(p.numel() for p in names.values()) == 21_797_672 - 998 * 513
 
 
 def test_triplets_are_one_a_slice_with_its_neighbours(ct_case: RenderedCase) -> None:
     image, mask = ct_case.phases[Phase.PVP], ct_case.tumour
     slices = np.flatnonzero(mask.array_zyx.any(axis=(1, 2)))
-    triplets = slice_triplets(image, mask, CT_WINDOW)
+    triplets = slice_triplets(image, mask, CT_WINDOW).batch
     assert triplets.shape == (len(slices), 3, 224, 224)
     assert triplets.min() >= 0
     assert triplets.max() <= 1
@@ -47,7 +44,7 @@ def test_triplets_are_one_a_slice_with_its_neighbours(ct_case: RenderedCase) -> 
 
 
 def test_features_are_repeatable_and_differ_between_phases(ct_case: RenderedCase, weights: Weights) -> None:
-    extractor = ResNet34Slices(weights, CT_WINDOW, width=4)
+    extractor = DeepExtractor("resnet34_2_5d", weights, CT_WINDOW, width=4)
     first = extractor.extract(ct_case.phases[Phase.PVP], ct_case.tumour).values
     again = extractor.extract(ct_case.phases[Phase.PVP], ct_case.tumour).values
     other = extractor.extract(ct_case.phases[Phase.AP], ct_case.tumour).values
@@ -57,7 +54,7 @@ def test_features_are_repeatable_and_differ_between_phases(ct_case: RenderedCase
 
 
 def test_absent_or_altered_weights_are_refused(tmp_path: Path, ct_case: RenderedCase, weights: Weights) -> None:
-    absent = ResNet34Slices(Weights(path=tmp_path / "no.safetensors", sha256="0" * 64), CT_WINDOW)
+    absent = DeepExtractor("resnet34_2_5d", Weights(path=tmp_path / "no.safetensors", sha256="0" * 64), CT_WINDOW)
     with pytest.raises(UnavailableError, match="not here"):
         absent.extract(ct_case.phases[Phase.PVP], ct_case.tumour)
     altered = tmp_path / "altered.safetensors"

@@ -1,0 +1,39 @@
+"""ResNet34 on triplets of adjacent slices (system 4): 512 features, averaged over all triplets of a region.
+
+The EPR paper's extractor: ImageNet weights, the classifier taken off, a 224×224 crop around the tumour, every triplet
+of adjacent slices as the three channels.
+"""
+
+from typing import Any
+
+from core.features.architecture import Architecture, PublishedWeights
+from core.features.inputs import slice_triplets
+
+
+def build(classes: int, width: int) -> Any:
+    """MONAI's 2D ResNet34 with torchvision's parameter names."""
+    from monai.networks.nets.resnet import ResNet, ResNetBlock
+
+    return ResNet(
+        block=ResNetBlock,
+        layers=[3, 4, 6, 3],
+        block_inplanes=[width, 2 * width, 4 * width, 8 * width],
+        spatial_dims=2,
+        n_input_channels=3,
+        conv1_t_stride=2,
+        num_classes=classes,
+        shortcut_type="B",
+        bias_downsample=False,
+    )
+
+
+ARCHITECTURE = Architecture(
+    name="resnet34_2_5d",
+    dimensions=2,
+    features=lambda width: 8 * width,
+    build=build,
+    head="fc",
+    inputs=slice_triplets,
+    target_layer="layer4.2",
+    published=PublishedWeights(name="resnet34_imagenet", file="resnet34-b627a593.pth", sha256_start="b627a593"),
+)

@@ -1,0 +1,35 @@
+"""ResNet50 on the largest slice with its neighbours, or on H&E tiles (system 1): 2,048 features."""
+
+from typing import Any
+
+from core.features.architecture import Architecture, PublishedWeights
+from core.features.inputs import largest_slice
+
+
+def build(classes: int, width: int) -> Any:
+    """MONAI's 2D ResNet50 with torchvision's parameter names."""
+    from monai.networks.nets.resnet import ResNet, ResNetBottleneck
+
+    return ResNet(
+        block=ResNetBottleneck,
+        layers=[3, 4, 6, 3],
+        block_inplanes=[width, 2 * width, 4 * width, 8 * width],
+        spatial_dims=2,
+        n_input_channels=3,
+        conv1_t_stride=2,
+        num_classes=classes,
+        shortcut_type="B",
+        bias_downsample=False,
+    )
+
+
+ARCHITECTURE = Architecture(
+    name="resnet50_2d",
+    dimensions=2,
+    features=lambda width: 32 * width,
+    build=build,
+    head="fc",
+    inputs=largest_slice,
+    target_layer="layer4.2",
+    published=PublishedWeights(name="resnet50_imagenet", file="resnet50-0676ba61.pth", sha256_start="0676ba61"),
+)
