@@ -13,7 +13,7 @@ from core.domain.volume import Volume
 from core.features.architecture import CT_WINDOW, MR_WINDOW, PUBLISHED_WIDTH, Architecture, IntensityWindow
 from core.features.device import device, in_batches
 from core.features.extractor import Extraction, Pair, one_by_one
-from core.features.networks import architecture
+from core.features.networks import REVISION, architecture
 from core.features.weights import Weights, without_head
 
 __all__ = ["CT_WINDOW", "MR_WINDOW", "DeepExtractor"]
@@ -22,15 +22,24 @@ __all__ = ["CT_WINDOW", "MR_WINDOW", "DeepExtractor"]
 class DeepExtractor:
     """A network's features before its classifier, averaged over its inputs. Names are `resnet34_2_5d_000` and so on."""
 
-    def __init__(self, name: str, weights: Weights, window: IntensityWindow, *, width: int = PUBLISHED_WIDTH) -> None:
-        self.architecture: Architecture = architecture(name)
+    def __init__(
+        self,
+        name: str,
+        weights: Weights,
+        window: IntensityWindow,
+        *,
+        width: int = PUBLISHED_WIDTH,
+        revision: int = REVISION,
+    ) -> None:
+        self.architecture: Architecture = architecture(name, revision)
+        self.revision = revision
         self.name = name
         self.weights, self.window, self.width = weights, window, width
 
     @property
     def settings(self) -> dict[str, Any]:
         limits = [self.window.low, self.window.high, self.window.percentiles]
-        return {"weights": self.weights.sha256, "width": self.width, "window": limits, "engine": 2}
+        return {"weights": self.weights.sha256, "width": self.width, "window": limits, "engine": self.revision}
 
     @property
     def provenance(self) -> dict[str, Any]:

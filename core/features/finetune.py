@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from core.domain.errors import InputError
 from core.features.architecture import Architecture
 from core.features.device import device, in_batches
+from core.features.networks import REVISION
 from core.features.weights import without_head
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def fine_tune(
 
     Parameters
     ----------
-    out : safetensors file; its metadata names architecture, width and `description`.
+    out : safetensors file; its metadata names architecture, width, revision and `description`.
     start : parameters to begin with (`weights.published_state`), the classifier left out; none begins from noise.
     checkpoint : where the run is kept after every epoch, and taken up from when it is there.
 
@@ -117,7 +118,13 @@ def fine_tune(
             f"epoch {progress.epoch} of {tuning.epochs}: cross-entropy {losses['training']:.3f}, "
             f"validation {losses['validation']:.3f}"
         )
-    _write_weights(run.best, out, {"architecture": of.name, "width": str(width), "description": description})
+    metadata = {
+        "architecture": of.name,
+        "width": str(width),
+        "revision": str(REVISION),
+        "description": description,
+    }
+    _write_weights(run.best, out, metadata)
     return progress.history
 
 

@@ -100,7 +100,7 @@ def extractor_for(
     if held.architecture != block.family:
         raise UnavailableError(f"The weights given are of {held.architecture}; the recipe needs {block.family}.")
     window = CT_WINDOW if modality is Modality.CT else MR_WINDOW
-    return DeepExtractor(block.family, held.weights, window, width=held.width)
+    return DeepExtractor(block.family, held.weights, window, width=held.width, revision=held.revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,7 @@ class WeightsFile:
     weights: Weights
     architecture: str
     width: int
+    revision: int
     description: str
 
 
@@ -138,6 +139,7 @@ def open_weights(path: Path) -> WeightsFile:
         weights=Weights(path=path, sha256=digest),
         architecture=name,
         width=int(metadata.get("width", "64")),
+        revision=int(metadata.get("revision", "1")),
         description=metadata.get("description", ""),
     )
 

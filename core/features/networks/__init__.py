@@ -16,8 +16,12 @@ NAMES = (
 )
 
 
-def architecture(name: str) -> Architecture:
-    """The architecture of that name.
+# Written into the weights this version makes; see `resnet34_2_5d.EARLIER`.
+REVISION = 2
+
+
+def architecture(name: str, revision: int = REVISION) -> Architecture:
+    """The architecture of that name, as weights of a revision need it.
 
     Raises
     ------
@@ -26,5 +30,8 @@ def architecture(name: str) -> Architecture:
     """
     if name not in NAMES:
         raise InputError(f"There is no network '{name}'. Known: {', '.join(NAMES)}.")
-    found: Architecture = import_module(f"core.features.networks.{name}").ARCHITECTURE
+    module = import_module(f"core.features.networks.{name}")
+    found: Architecture = (
+        module.ARCHITECTURE if revision >= REVISION else getattr(module, "EARLIER", module.ARCHITECTURE)
+    )
     return found

@@ -4,14 +4,15 @@ The EPR paper's extractor: ImageNet weights, the classifier taken off, a 224×22
 of adjacent slices as the three channels.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from core.features.architecture import Architecture, PublishedWeights
 from core.features.inputs import slice_triplets
 
 
-def build(classes: int, width: int) -> Any:
-    """MONAI's 2D ResNet34 with torchvision's parameter names."""
+def build(classes: int, width: int, *, stem_stride: int = 2) -> Any:
+    """MONAI's 2D ResNet34 with torchvision's parameter names and stem."""
     from monai.networks.nets.resnet import ResNet, ResNetBlock
 
     return ResNet(
@@ -20,7 +21,7 @@ def build(classes: int, width: int) -> Any:
         block_inplanes=[width, 2 * width, 4 * width, 8 * width],
         spatial_dims=2,
         n_input_channels=3,
-        conv1_t_stride=2,
+        conv1_t_stride=stem_stride,
         num_classes=classes,
         shortcut_type="B",
         bias_downsample=False,
@@ -37,3 +38,7 @@ ARCHITECTURE = Architecture(
     target_layer="layer4.2",
     published=PublishedWeights(name="resnet34_imagenet", file="resnet34-b627a593.pth", sha256_start="b627a593"),
 )
+
+# Weights made before revision 2 belong to a network whose stem did not halve the image. They keep it: a registered
+# bundle must go on giving the numbers it was validated with.
+EARLIER = replace(ARCHITECTURE, build=lambda classes, width: build(classes, width, stem_stride=1))

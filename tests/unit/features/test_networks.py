@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.config import PROJECT
 from core.domain.errors import InputError, UnavailableError
 from core.domain.phase import Phase
 from core.domain.volume import Geometry, Volume
@@ -18,7 +19,9 @@ from core.features.inputs import cube, largest_slice, slice_triplets
 from core.features.networks import NAMES, architecture
 from core.features.networks.resnet18_dual import dual_inputs
 from core.features.weights import Weights, published_state
+from core.services.cohort_features import open_weights
 from core.synthetic.render import RenderedCase
+from model_registry.bundle import Bundle
 
 PUBLISHED = {
     "resnet18_3d": 512,
@@ -156,3 +159,14 @@ def test_batches_are_halved_until_they_fit() -> None:
     rows = torch.arange(20.0)[:, None]
     torch.testing.assert_close(in_batches(run, rows, torch.device("cpu")), rows * 2)
     assert seen == [4, 4, 4, 4, 4]
+
+
+def test_weights_of_the_first_revision_keep_their_network() -> None:
+    """The shipped demonstration bundles were trained before the stem was torchvision's."""
+    assert architecture("resnet34_2_5d").build(2, 4).conv1.stride == (2, 2)
+    assert architecture("resnet34_2_5d", 1).build(2, 4).conv1.stride == (1, 1)
+    bundle = Bundle(PROJECT / "model_registry" / "demonstration" / "proliferative_ct_dlr")
+    held = open_weights(bundle.weights_path("resnet34_2_5d"))
+    assert held.revision == 1
+    extractor = DeepExtractor("resnet34_2_5d", held.weights, CT_WINDOW, width=held.width, revision=held.revision)
+    assert extractor._network.conv1.stride == (1, 1)
