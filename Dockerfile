@@ -14,7 +14,7 @@ RUN useradd --create-home --uid 10001 hepaboard && mkdir /data && chown hepaboar
 COPY --from=build --chown=root:root /opt/hepaboard /opt/hepaboard
 WORKDIR /opt/hepaboard
 USER hepaboard
-ENV HEPABOARD_HOME=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV HEPABOARD_HOME=/data NUMBA_CACHE_DIR=/data/numba PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 VOLUME /data
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=180s \

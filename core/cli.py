@@ -121,6 +121,11 @@ def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]
     analyse.add_argument("case", metavar="CASE")
     analyse.add_argument("--model", action="append", metavar="NAME")
 
+    explain = verb("explain", _explain, "where a model's network looked: its class activation map as a NIfTI file")
+    explain.add_argument("case", metavar="CASE")
+    explain.add_argument("--model", required=True, metavar="NAME")
+    explain.add_argument("--out", required=True, metavar="FILE.nii.gz")
+
     jobs = verb("jobs", _jobs, "the queue of analyses: list, start CASE..., cancel ID, retry ID")
     jobs.add_argument("action", nargs="?", choices=["list", "start", "cancel", "retry"], default="list")
     jobs.add_argument("targets", nargs="*", metavar="CASE|ID")
@@ -242,6 +247,12 @@ def _analyse(options: argparse.Namespace) -> Any:
 
     made = analyse_case(options.case, options.model, progress=lambda share, text: _progress(f"{share:4.0%} {text}"))
     return {"case_id": options.case, "predictions": [p.as_json() for p in made]}
+
+
+def _explain(options: argparse.Namespace) -> Any:
+    from core.services.explain import write_attention
+
+    return write_attention(options.case, options.model, Path(options.out))
 
 
 def _jobs(options: argparse.Namespace) -> Any:

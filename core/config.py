@@ -28,6 +28,10 @@ class Settings(BaseSettings):
         return self.home / "features"
 
     @property
+    def maps(self) -> Path:
+        return self.home / "maps"
+
+    @property
     def files(self) -> Path:
         return self.home / "files"
 

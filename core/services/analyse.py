@@ -32,7 +32,7 @@ Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Inputs:
+class CaseInputs:
     """What analysis reads of a case, taken out of the session so that long work holds none open."""
 
     code: str
@@ -68,7 +68,7 @@ def analyse_case(
         When no model is active or a named one is unknown.
     """
     tell = progress or (lambda fraction, text: None)
-    inputs = _read(code, models)
+    inputs = read_inputs(code, models)
     predictions = []
     for number, (model_id, name, version) in enumerate(inputs.models):
         bundle = Bundle(bundle_folder(name, version))
@@ -104,7 +104,8 @@ def _part_of(tell: Progress, number: int, of: int, title: str) -> Progress:
     return lambda fraction, text: tell((number + fraction) / of, f"{title}: {text}")
 
 
-def _read(code: str, names: list[str] | None) -> _Inputs:
+def read_inputs(code: str, names: list[str] | None) -> CaseInputs:
+    """What the active models (or those named) need of a case."""
     with open_session() as session:
         row = find_case(session, code)
         active = session.scalars(
@@ -117,7 +118,7 @@ def _read(code: str, names: list[str] | None) -> _Inputs:
         if not chosen:
             raise InputError("No model is active. Register and promote a bundle on the models page first.")
         tumours = current_tumours(session, row)
-        return _Inputs(
+        return CaseInputs(
             code=row.code,
             modality=Modality(row.modality),
             synthetic=row.patient.synthetic,
@@ -136,7 +137,7 @@ def _newest(row: Case, label: str) -> str | None:
     return next((m.file_sha256 for m in newest_masks(row) if m.label == label), None)
 
 
-def _predict(bundle: Bundle, inputs: _Inputs, tell: Progress) -> tuple[Prediction, dict[str, str]]:
+def _predict(bundle: Bundle, inputs: CaseInputs, tell: Progress) -> tuple[Prediction, dict[str, str]]:
     """What a model says, and the cached feature sets it was computed from by what they hold."""
     import pandas as pd
 
@@ -169,42 +170,46 @@ def _predict(bundle: Bundle, inputs: _Inputs, tell: Progress) -> tuple[Predictio
 
 
 def _features(
-    bundle: Bundle, recipe: Recipe, variant: Variant, inputs: _Inputs, tell: Progress
+    bundle: Bundle, recipe: Recipe, variant: Variant, inputs: CaseInputs, tell: Progress
 ) -> tuple[CaseFeatures, tuple[float, float, float]]:
-    store = file_store()
     blocks = recipe.blocks_of(variant)
-    images = {p: store.volume(inputs.phases[p]) for p in recipe.phases_of(variant)}
-    masks = [store.volume(sha256) for sha256 in inputs.tumours]
-    liver = store.volume(inputs.liver) if inputs.liver else None
-    loat = store.volume(inputs.loat) if inputs.loat else None
-    regions = {}
-    for block in blocks:
-        image = images[block.phase]
-        regions[(block.phase, block.region.name)] = _region(block.region, image, masks, liver, loat, inputs.modality)
+    images = {p: file_store().volume(inputs.phases[p]) for p in recipe.phases_of(variant)}
+    marks = open_marks(inputs)
+    regions = {(b.phase, b.region.name): case_region(b.region, images[b.phase], marks, inputs.modality) for b in blocks}
     wanted = wanted_blocks(blocks, inputs.modality, bundle_weights(bundle))
     found = extract_blocks(wanted, images, regions, feature_cache(), tell)
     return found, images[blocks[0].phase].geometry.spacing_mm_xyz
 
 
-def _region(
-    region: Region,
-    image: Volume,
-    tumours: list[Volume],
-    liver: Volume | None,
-    loat: Volume | None,
-    modality: Modality,
-) -> Volume | InputError:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The masks of a case, each on the grid it was drawn on; the index lesion comes first."""
+
+    tumours: tuple[Volume, ...]
+    liver: Volume | None
+    loat: Volume | None
+
+
+def open_marks(inputs: CaseInputs) -> Marks:
+    store = file_store()
+    return Marks(
+        tumours=tuple(store.volume(sha256) for sha256 in inputs.tumours),
+        liver=store.volume(inputs.liver) if inputs.liver else None,
+        loat=store.volume(inputs.loat) if inputs.loat else None,
+    )
+
+
+def case_region(region: Region, image: Volume, marks: Marks, modality: Modality) -> Volume | InputError:
     """A region on a phase's grid; a shell is cut to the liver where it is marked, else to the body."""
     try:
-        on_grid = [resample_mask(m, image.geometry) for m in tumours]
-        liver = resample_mask(liver, image.geometry) if liver is not None else None
-        loat = resample_mask(loat, image.geometry) if loat is not None else None
+        tumour, *others = (resample_mask(m, image.geometry) for m in marks.tumours)
+        liver = resample_mask(marks.liver, image.geometry) if marks.liver is not None else None
+        loat = resample_mask(marks.loat, image.geometry) if marks.loat is not None else None
     except InputError as error:
         return error
     within = liver
     if within is None and region.kind.needs_width:
         within = body_mask(image, modality)
-    tumour, *others = on_grid
     marked = Marked(tumour=tumour, others=tuple(others), within=within, liver=liver, loat=loat, image=image)
     return region_mask(region, marked)
 

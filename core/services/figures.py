@@ -14,12 +14,13 @@ from core.domain.prediction import PredictorPoints
 from core.imaging.resampling import resample_mask
 from core.services.cases import CaseView
 from core.services.cohort import GroupSurvival, nomogram_of
+from core.services.explain import attention
 from core.services.store import file_store
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["KeyImage", "at_risk_rows", "cohort_figure", "key_images", "patient_nomogram"]
+__all__ = ["KeyImage", "at_risk_rows", "attention_image", "cohort_figure", "key_images", "patient_nomogram"]
 
 
 def patient_nomogram(prediction: dict[str, Any]) -> go.Figure:
@@ -47,6 +48,10 @@ class KeyImage:
 
 
 OUTLINE = (0, 176, 255)
+# Dark red over orange to yellow: lightness grows with strength, also without colour vision.
+HEAT_STEPS = (0.0, 0.5, 1.0)
+HEAT_COLOURS = ((90, 230, 255), (0, 110, 240), (10, 20, 80))
+HEAT_OPACITY = 0.65
 
 
 def key_images(case: CaseView) -> list[KeyImage]:
@@ -73,6 +78,28 @@ def key_images(case: CaseView) -> list[KeyImage]:
             KeyImage(phase=phase["phase"], caption=caption, pixels=_upright(pixels, volume.geometry.direction))
         )
     return images
+
+
+def attention_image(code: str, model: str) -> KeyImage:
+    """The slice with most of a model's activation map, the map laid over it and the region outlined.
+
+    Raises
+    ------
+    InputError, UnavailableError
+        When there is no map to show, with the reason.
+    """
+    found = attention(code, model)
+    z = int(found.map.array_zyx.sum(axis=(1, 2)).argmax())
+    grey = _grey(found.image.array_zyx[z], found.modality)
+    strength = found.map.array_zyx[z][:, :, None].astype(float)
+    heat = np.stack([np.interp(strength[..., 0], HEAT_STEPS, c) for c in HEAT_COLOURS], axis=2)
+    pixels = (grey[:, :, None] * (1 - HEAT_OPACITY * strength) + heat * HEAT_OPACITY * strength).astype(np.uint8)
+    pixels[_outline(found.mask.array_zyx[z] > 0)] = OUTLINE
+    caption = (
+        f"{found.phase} · slice {z + 1} of {len(found.map.array_zyx)} · Grad-CAM of {found.network} at {found.layer}, "
+        f"dark red weak to yellow strong · {found.inside:.0%} of it inside the outlined region · R on the left"
+    )
+    return KeyImage(phase=found.phase, caption=caption, pixels=_upright(pixels, found.image.geometry.direction))
 
 
 def _grey(slice_yx: NDArray[Any], modality: str) -> NDArray[np.uint8]:

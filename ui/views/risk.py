@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.case import CaseState
 from core.services.cases import set_state
-from core.services.figures import patient_nomogram
+from core.services.figures import attention_image, patient_nomogram
 from ui.guard import guarded, guarded_view
 from ui.page import go, open_case
 
@@ -26,7 +26,7 @@ def show() -> None:
     if any(p["outdated"] for p in case.predictions):
         outdated_notice()
     for prediction in computed:
-        _computed(prediction)
+        _computed(case.code, prediction)
     for prediction in (p for p in case.predictions if not p["computed"] and not p["outdated"]):
         with st.container(border=True):
             st.markdown(f"**{prediction['title']}** — not applied")
@@ -59,7 +59,7 @@ def summary(prediction: dict[str, Any]) -> None:
     columns[3].metric("Total points", f"{prediction['total_points']:.1f}")
 
 
-def _computed(prediction: dict[str, Any]) -> None:
+def _computed(code: str, prediction: dict[str, Any]) -> None:
     with st.container(border=True):
         st.subheader(prediction["title"])
         summary(prediction)
@@ -78,9 +78,18 @@ def _computed(prediction: dict[str, Any]) -> None:
             for p in prediction["predictors"]
         ]
         st.dataframe(rows, hide_index=True, width="stretch")
+        _attention(code, prediction["model"])
         for note in prediction["notes"]:
             st.caption(note)
         st.caption(_provenance(prediction))
+
+
+def _attention(code: str, model: str) -> None:
+    """Where the network looked, on request: the map takes a few seconds the first time."""
+    if st.toggle("Show where the network looked", key=f"attention-{model}"):
+        with guarded(), st.spinner("Making the activation map"):
+            image = attention_image(code, model)
+            st.image(image.pixels, width=560, caption=image.caption)
 
 
 def _provenance(prediction: dict[str, Any]) -> str:
