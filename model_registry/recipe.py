@@ -68,6 +68,14 @@ class FeatureBlock(_Strict):
         return f"{self.phase.value}_{self.region.name}_"
 
 
+class DeltaBlock(_Strict):
+    """The change of every feature between two blocks of one family: `later` minus `earlier`, by block ids."""
+
+    id: str
+    later: str
+    earlier: str
+
+
 class Screening(_Strict):
     """Outliers to the median, z-score, then the `mrmr_features` best by mutual information."""
 
@@ -151,6 +159,7 @@ class Recipe(_Strict):
     outcome: Outcome
     eligibility: Eligibility
     features: list[FeatureBlock]
+    deltas: list[DeltaBlock] = []
     signatures: list[Signature]
     clinical: list[ClinicalPredictor]
     variants: list[Variant]
@@ -162,7 +171,12 @@ class Recipe(_Strict):
 
     @model_validator(mode="after")
     def _references_resolve(self) -> "Recipe":
-        blocks = {b.id for b in self.features}
+        plain = {b.id: b for b in self.features}
+        for delta in self.deltas:
+            _require({delta.later, delta.earlier} <= set(plain), f"delta {delta.id} names an unknown feature block")
+            same = plain[delta.later].family == plain[delta.earlier].family
+            _require(same, f"delta {delta.id} takes two families of features")
+        blocks = {*plain, *(d.id for d in self.deltas)}
         signatures = {s.id for s in self.signatures}
         clinical = {c.code for c in self.clinical}
         for signature in self.signatures:
@@ -177,7 +191,13 @@ class Recipe(_Strict):
     def blocks_of(self, variant: Variant) -> list[FeatureBlock]:
         """The feature blocks that a variant needs, in the recipe's order."""
         wanted = {b for s in self.signatures if s.id in variant.signatures for b in s.blocks}
+        wanted |= {b for d in self.deltas if d.id in wanted for b in (d.later, d.earlier)}
         return [b for b in self.features if b.id in wanted]
+
+    def delta_prefixes(self, delta: DeltaBlock) -> tuple[str, str]:
+        """How the names of the later and the earlier block's features begin."""
+        prefix = {b.id: b.prefix for b in self.features}
+        return prefix[delta.later], prefix[delta.earlier]
 
     def phases_of(self, variant: Variant) -> tuple[Phase, ...]:
         return tuple(dict.fromkeys(b.phase for b in self.blocks_of(variant)))

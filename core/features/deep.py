@@ -1,7 +1,7 @@
 """Deep features of a region by any of the networks: one interface, one loaded copy of each network."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -74,15 +74,17 @@ class DeepExtractor:
         mean = found.double().mean(dim=0).numpy()
         return Extraction(values=dict(zip(self.feature_names(), map(float, mean), strict=True)))
 
-    @cached_property
+    @property
     def _network(self) -> Any:
-        return loaded(self.architecture, self.weights, self.width)
+        return loaded(self.name, self.revision, self.weights, self.width)
 
 
-def loaded(of: Architecture, weights: Weights, width: int) -> Any:
-    """The network without its classifier, ready on the device."""
+@lru_cache(maxsize=4)
+def loaded(name: str, revision: int, weights: Weights, width: int) -> Any:
+    """The network without its classifier, ready on the device; the last few are kept for the next case."""
     import torch
 
+    of = architecture(name, revision)
     network = of.build(2, width)
     parent, _, last = of.head.rpartition(".")
     setattr(network.get_submodule(parent), last, torch.nn.Identity())

@@ -107,8 +107,13 @@ def delta_features(values: Mapping[str, float], *, later: str, earlier: str) -> 
     for name, value in values.items():
         own = name.removeprefix(later)
         if name.startswith(later) and earlier + own in values and "_shape_" not in own:
-            changes[f"delta_{later}minus_{earlier}{own}"] = value - values[earlier + own]
+            changes[delta_prefix(later=later, earlier=earlier) + own] = value - values[earlier + own]
     return changes
+
+
+def delta_prefix(*, later: str, earlier: str) -> str:
+    """How the names of changes begin."""
+    return f"delta_{later}minus_{earlier}"
 
 
 def _groups(blocks: list[WantedBlock]) -> list[list[WantedBlock]]:

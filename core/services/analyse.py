@@ -19,7 +19,7 @@ from core.imaging.resampling import resample_mask
 from core.regions.body import body_mask
 from core.regions.derived import Marked
 from core.services.cases import advance, clinical_values, newest_masks, prediction_inputs
-from core.services.cohort_features import WeightsFile, open_weights, region_mask, wanted_blocks
+from core.services.cohort_features import WeightsFile, open_weights, recipe_deltas, region_mask, wanted_blocks
 from core.services.predict import choose_variant, predict, refusals, refused
 from core.services.segment import current_tumours
 from core.services.store import feature_cache, file_store, find_case, open_session
@@ -163,7 +163,8 @@ def _predict(bundle: Bundle, inputs: CaseInputs, tell: Progress) -> tuple[Predic
         "in_plane_spacing_mm": max(spacing[:2]),
         "slice_spacing_mm": spacing[2],
     }
-    row = pd.Series({**inputs.clinical, **measures, **found.values}, dtype=float)
+    deltas = recipe_deltas(recipe, found.values)
+    row = pd.Series({**inputs.clinical, **measures, **found.values, **deltas}, dtype=float)
     made = predict(bundle, variant, row, synthetic_patient=inputs.synthetic)
     notes = (*made.notes, *found.warnings, *_weight_notes(bundle))
     return replace(made, notes=notes), found.sources

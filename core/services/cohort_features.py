@@ -17,7 +17,7 @@ from core.features.deep import CT_WINDOW, MR_WINDOW, DeepExtractor
 from core.features.extractor import Extractor
 from core.features.networks import NAMES as NETWORKS
 from core.features.radiomics import RadiomicsExtractor
-from core.features.table import WantedBlock, extract_blocks
+from core.features.table import WantedBlock, delta_features, extract_blocks
 from core.features.weights import Weights
 from core.jobs.spread import Lost, spread
 from core.regions.derived import Marked, make_region
@@ -238,10 +238,20 @@ def case_row(
         features = extract_blocks(wanted, loaded.images, _regions(present, loaded), FeatureCache(cache))
         if features.failures:
             return CaseRow(identifier=case.identifier, values={}, failures=tuple(features.failures.values()))
-        values = {**case.table, **case_measures(loaded, phases), **features.values}
+        deltas = recipe_deltas(recipe, features.values)
+        values = {**case.table, **case_measures(loaded, phases), **features.values, **deltas}
     except InputError as error:
         return CaseRow(identifier=case.identifier, values={}, failures=(str(error),))
     return CaseRow(identifier=case.identifier, values=values)
+
+
+def recipe_deltas(recipe: Recipe, values: Mapping[str, float]) -> dict[str, float]:
+    """The changes a recipe asks for, from the features of its blocks that are there."""
+    changes: dict[str, float] = {}
+    for delta in recipe.deltas:
+        later, earlier = recipe.delta_prefixes(delta)
+        changes |= delta_features(values, later=later, earlier=earlier)
+    return changes
 
 
 def _regions(blocks: list[FeatureBlock], loaded: LoadedCase) -> dict[tuple[Phase, str], Volume | InputError]:

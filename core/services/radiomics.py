@@ -17,7 +17,8 @@ from core.services.segment import chosen_label, read_mask_file
 
 __all__ = ["RadiomicsRequest", "preset_text", "radiomics_csv"]
 
-GRID_TOLERANCE_MM = 0.1
+# What rounding to single precision in file headers can shift a corner by; more is another grid.
+GRID_TOLERANCE_MM = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

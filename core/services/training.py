@@ -17,6 +17,7 @@ import yaml
 
 from core.domain.errors import InputError
 from core.features.presets import image_names
+from core.features.table import delta_prefix
 from core.modelling.engine import AxisLabel, FittedVariant, fit_variant
 from core.modelling.signatures import ClinicalSpec, SignatureSpec
 from core.services.cohort_features import WeightsFile
@@ -128,6 +129,9 @@ def _column_prefixes(recipe: Recipe, blocks: list[str]) -> tuple[str, ...]:
             prefixes += [f"{block.prefix}{image}_" for image in image_names(block.preset or "")]
         else:
             prefixes.append(f"{block.prefix}{block.family}_")
+    for delta in (d for d in recipe.deltas if d.id in blocks):
+        later, earlier = recipe.delta_prefixes(delta)
+        prefixes.append(delta_prefix(later=later, earlier=earlier))
     return tuple(prefixes)
 
 
