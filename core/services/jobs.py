@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select, update
 
 from core.config import settings
-from core.domain.errors import HepaBoardError, InputError
+from core.domain.errors import HepaBoardError, InputError, UnavailableError
 from core.jobs import process
 from core.services.setup import ensure_database
 from core.services.store import find_case, open_session
@@ -63,7 +63,7 @@ def start_analysis(code: str) -> JobView:
         session.add(job)
         session.flush()
         number = job.id
-    _launch(number)
+    _launch_or_fail(number)
     return view(number)
 
 
@@ -131,7 +131,7 @@ def retry_job(number: int) -> JobView:
             raise InputError(f"Job {number} is {job.state}; only a failed or cancelled one can be retried.")
         job.state, job.progress, job.message, job.attempts = "queued", 0.0, "Waiting for a worker", 0
         job.process, job.worker = None, ""
-    _launch(number)
+    _launch_or_fail(number)
     return view(number)
 
 
@@ -193,6 +193,15 @@ def run_job(number: int) -> None:
     _end(number, attempt, "done", f"{sum(p.computed for p in made)} model(s) applied.", progress=1.0)
 
 
+def _launch_or_fail(number: int) -> None:
+    try:
+        _launch(number)
+    except UnavailableError as error:
+        with open_session() as session:
+            session.execute(update(Job).where(Job.id == number).values(state="failed", message=str(error)))
+        raise
+
+
 def _launch(number: int) -> None:
     scheduler = settings().dask_scheduler
     if scheduler:
@@ -222,8 +231,15 @@ def _revive(number: int) -> bool:
             job.state = "failed"
             job.message = f"The analysis ended {job.attempts} times without a word. Start it again or ask for help."
             return False
-        job.state, job.message = "queued", "Waiting for a worker"
-    _launch(number)
+        # The beat keeps a cluster that does not answer from being asked again at once.
+        job.state, job.message, job.beat = "queued", "Waiting for a worker", _now()
+    try:
+        _launch(number)
+    except UnavailableError as error:
+        log.warning("job %d could not be handed over: %s", number, error)
+        with open_session() as session:
+            session.execute(update(Job).where(Job.id == number).values(message=str(error)))
+        return False
     return True
 
 

@@ -111,6 +111,10 @@ def test_a_real_ct_goes_from_dicom_to_the_tumour_board(
     expect(page.locator(".js-plotly-plot").get_by_text("Probability of proliferative HCC")).to_be_visible()
     page.set_viewport_size({"width": 1280, "height": 1500})
     shoot(page, "05-risk")
+    page.get_by_text("Show where the network looked").click()
+    expect(page.get_by_text("Grad-CAM of resnet34_2_5d").first).to_be_visible(timeout=SLOW_MS)
+    page.get_by_text("Grad-CAM of resnet34_2_5d").first.scroll_into_view_if_needed()
+    shoot(page, "05-risk-attention")
 
     page.set_viewport_size({"width": 1280, "height": 1100})
     page.get_by_role("link", name="Cohort").click()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from core.domain.errors import InputError
+from core.domain.errors import InputError, UnavailableError
 from core.domain.phase import Phase
 from core.jobs import process
 from core.services import jobs
@@ -122,3 +122,20 @@ def test_an_attempt_that_was_taken_over_may_not_go_on(queued: list[int]) -> None
         alive.progress(0.2, "still mine?")
     jobs._end(1, attempt, "failed", "not mine to say")
     assert list_jobs()[0].state == "running"
+
+
+def test_a_cluster_that_does_not_answer_neither_stops_the_app_nor_loses_the_job(
+    queued: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(number: int) -> None:
+        raise UnavailableError("No Dask scheduler answers at tcp://here:1.")
+
+    monkeypatch.setattr(jobs, "_launch", nobody)
+    put(1, created=jobs._now() - timedelta(minutes=1))
+    assert resume_jobs() == 0
+    job = newest_job("Q")
+    assert (job.state, job.message) == ("queued", "No Dask scheduler answers at tcp://here:1.")
+    put(1, state="cancelled")
+    with pytest.raises(UnavailableError):
+        start_analysis("Q")
+    assert newest_job("Q").state == "failed"
