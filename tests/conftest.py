@@ -16,7 +16,7 @@ from model_registry.bundle import Bundle
 from model_registry.recipe import Recipe, load_recipe
 
 SHARED = Path(os.environ.get("HEPABOARD_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-SMALL = DemonstrationSize(patients=44, network_patients=4, network_width=4, network_epochs=1, workers=2)
+SMALL = DemonstrationSize(patients=44, network_patients=8, network_width=4, network_epochs=1, workers=2)
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def _activations(
     hook = layer.register_forward_hook(lambda module, given, output: held.append(output))
     try:
         with torch.enable_grad():
-            scores = network(of.normalised(batch))
+            scores = network(of.normalised(batch.requires_grad_()))
             others = [c for c in range(scores.shape[1]) if c != target]
             # Only differences of scores matter to a probability: what lifts all classes alike explains none.
             score = (scores[:, target] - scores[:, others].mean(dim=1)).sum()

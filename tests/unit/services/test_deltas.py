@@ -16,7 +16,7 @@ def delta_recipe() -> Recipe:
     recipe = small_recipe("proliferative_ct_dlr")
     blocks = [b for b in recipe.features if b.family == "radiomics"]
     signature = recipe.signatures[0].model_copy(update={"blocks": ["washout"]})
-    variant = next(v for v in recipe.variants if signature.id in v.signatures and not v.clinical)
+    variant = next(v for v in recipe.variants if v.id == "ap_pvp")
     changed = recipe.model_copy(
         update={
             "features": blocks,
