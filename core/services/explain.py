@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.config import settings
-from core.domain.errors import InputError
+from core.domain.errors import InputError, OutOfScopeError
 from core.domain.volume import Volume
 from core.features.deep import CT_WINDOW, MR_WINDOW
 from core.features.networks import architecture
@@ -51,14 +51,16 @@ def attention(code: str, model: str) -> Attention:
     Raises
     ------
     InputError
-        When the model has no deep block for this case's phases or no tumour is marked. UnavailableError when the map
-        says nothing (flat, or all at the border).
+        When the model has no deep block for this case's phases or no tumour is marked. OutOfScopeError when it reads
+        the other modality, UnavailableError when the map says nothing (flat, or all at the border).
     """
     inputs = read_inputs(code, [model])
     if not inputs.tumours:
         raise InputError("No tumour is marked on this case. Mark it or import its mask.")
     _, name, version = inputs.models[0]
     bundle = Bundle(bundle_folder(name, version))
+    if bundle.recipe.modality is not inputs.modality:
+        raise OutOfScopeError(f"{bundle.recipe.title} reads {bundle.recipe.modality}; this case is {inputs.modality}.")
     weights = bundle_weights(bundle)
     block = next((b for b in bundle.recipe.features if b.family in weights and b.phase in inputs.phases), None)
     if block is None:

@@ -81,7 +81,7 @@ def key_images(case: CaseView) -> list[KeyImage]:
 
 
 def attention_image(code: str, model: str) -> KeyImage:
-    """The slice with most of a model's activation map, the map laid over it and the region outlined.
+    """The slice where the region is largest, a model's activation map laid over it and the region outlined.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def attention_image(code: str, model: str) -> KeyImage:
         When there is no map to show, with the reason.
     """
     found = attention(code, model)
-    z = int(found.map.array_zyx.sum(axis=(1, 2)).argmax())
+    z = int((found.mask.array_zyx > 0).sum(axis=(1, 2)).argmax())
     grey = _grey(found.image.array_zyx[z], found.modality)
     strength = found.map.array_zyx[z][:, :, None].astype(float)
     heat = np.stack([np.interp(strength[..., 0], HEAT_STEPS, c) for c in HEAT_COLOURS], axis=2)

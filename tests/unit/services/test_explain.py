@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.config import settings
-from core.domain.errors import InputError
+from core.domain.errors import InputError, OutOfScopeError
 from core.domain.phase import Phase
 from core.imaging.nifti import read_image_file
 from core.services import explain
@@ -52,3 +52,12 @@ def test_the_map_lies_on_the_grid_of_the_phase_and_is_made_once(
 def test_a_case_without_a_tumour_has_no_map(explained_home: Path) -> None:
     with pytest.raises(InputError, match="No tumour is marked"):
         attention("CT", MODEL)
+
+
+def test_a_model_of_the_other_modality_is_not_explained(
+    explained_home: Path, tmp_path: Path, mr_case: RenderedCase
+) -> None:
+    take_in(tmp_path, mr_case, (Phase.PVP,), "MR")
+    segment_from_file("MR", tmp_path / "MR" / "mask.nii.gz", phase="PVP")
+    with pytest.raises(OutOfScopeError, match="reads CT; this case is MR"):
+        attention("MR", MODEL)
