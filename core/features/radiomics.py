@@ -6,8 +6,9 @@ tested against, and what is used for settings the fast one does not cover.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from importlib.metadata import version
 from typing import Any
 
@@ -123,7 +124,7 @@ class RadiomicsExtractor:
             values = reference_features(to_sitk(image), to_sitk(region), self.parameters)
         except ValueError as error:
             raise InputError(f"PyRadiomics refuses the region: {error}") from error
-        ordered = {name: values[name] for name in self.feature_names() if name in values}
+        ordered = _in_order(values, self.feature_names())
         return Extraction(values=ordered, warnings=_expected_levels(image, region, self.parameters))
 
 
@@ -157,6 +158,43 @@ def checked_region(image: Volume, mask: Volume) -> Volume:
     return Volume(array_zyx=binary.astype(np.uint8), geometry=image.geometry)
 
 
+def _in_order(values: dict[str, float], names: tuple[str, ...]) -> dict[str, float]:
+    """The values in the declared order.
+
+    Raises
+    ------
+    InputError
+        When the Laplacian of Gaussian is missing: PyRadiomics leaves it out, without a word, of an image under 4 voxels
+        in any direction or narrower than sigma. Anything else that is missing is for the caller to refuse.
+    """
+    missing = [name for name in names if name not in values]
+    if missing and all(name.startswith("log-sigma-") for name in missing):
+        raise InputError(
+            "The image around the region is too small for the Laplacian of Gaussian (at least 4 voxels each way, more "
+            "for a larger sigma). Take an image of more slices, or a preset without LoG."
+        )
+    return {name: values[name] for name in names if name in values}
+
+
+class _Once:
+    """Results by key, each made by the first thread that asks; the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[Any, Future[Any]] = {}
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            first = key not in self._made
+            held = self._made.setdefault(key, Future())
+        if first:
+            try:
+                held.set_result(make())
+            except Exception as error:  # noqa: BLE001 - handed to every thread that waits for it
+                held.set_exception(error)
+        return held.result()
+
+
 class _FastRun:
     """One call of the fast engine: what regions share is kept for its duration."""
 
@@ -169,8 +207,8 @@ class _FastRun:
         self.classes: dict[str, Any] = extractor.enabledFeatures
         self.names = feature_names(preset)
         self.pool = pool
-        self.images: dict[int, Any] = {}
-        self.shapes: dict[bytes, dict[str, float]] = {}
+        self.images = _Once()
+        self.shapes = _Once()
 
     def features(self, image: Volume, mask: Volume) -> Extraction:
         from core.features.crops import crop_to_region
@@ -204,26 +242,21 @@ class _FastRun:
             values |= found
             if name == "original":
                 warnings = list(_level_warnings(highest, self.settings))
-        ordered = {name: values[name] for name in self.names if name in values}
+        ordered = _in_order(values, self.names)
         return Extraction(values=ordered, warnings=(*warnings, *_undefined(ordered)))
 
     def _image(self, image: Volume) -> Any:
         from core.features.crops import normalised
 
-        key = id(image)
-        if key not in self.images:
-            self.images[key] = normalised(to_sitk(image), self.settings)
-        return self.images[key]
+        return self.images.get(id(image), lambda: normalised(to_sitk(image), self.settings))
 
-    def _shape(self, inside: NDArray[np.bool_], spacing: tuple[float, ...]) -> dict[str, float]:
+    def _shape(self, inside: NDArray[np.bool_], spacing: tuple[float, ...]) -> Any:
         from core.features.texture import shape_features
 
         if "shape" not in self.classes:
             return {}
         key = np.packbits(inside).tobytes() + repr((inside.shape, spacing)).encode()
-        if key not in self.shapes:
-            self.shapes[key] = shape_features(inside, spacing, self.settings, self.classes["shape"])
-        return self.shapes[key]
+        return self.shapes.get(key, lambda: shape_features(inside, spacing, self.settings, self.classes["shape"]))
 
 
 def _level_warnings(levels: int, setting: dict[str, Any]) -> tuple[str, ...]:

@@ -90,12 +90,7 @@ class Glcm(_Prepared, glcm.RadiomicsGLCM):
         self.symmetricalGLCM = True
         pairs = self.present(self.present(self.region.neighbourhoods.pairs, 1), 2)
         pairs += pairs.transpose(0, 2, 1)
-        totals = pairs.sum(axis=(1, 2))
-        kept = totals > 0
-        if kept.any():
-            pairs, totals = pairs[kept], totals[kept]
-        else:
-            totals[:] = np.nan
+        pairs, totals = _occupied(pairs)
         self._by_direction = pairs / totals[:, None, None]
         # Shape (1, levels, levels, directions) as PyRadiomics' formulas expect; memory stays ordered by direction.
         return self._by_direction.transpose(1, 2, 0)[None]
@@ -138,15 +133,16 @@ class Glrlm(_Prepared, glrlm.RadiomicsGLRLM):
     """Runs in all directions, unweighted."""
 
     def _calculateMatrix(self, voxelCoordinates: Any = None) -> Floats:  # noqa: N802
-        runs = self.present(self.region.neighbourhoods.runs, 1)
-        totals = runs.sum(axis=(1, 2))
-        kept = totals > 0
-        if kept.any():
-            runs, totals = runs[kept], totals[kept]
-        else:
-            totals[:] = np.nan
+        runs, totals = _occupied(self.present(self.region.neighbourhoods.runs, 1))
         self.coefficients["Nr"] = totals[None]
         return runs.transpose(1, 2, 0)[None]
+
+
+def _occupied(by_direction: Floats) -> tuple[Floats, Floats]:
+    """The matrices of directions that hold anything, with their sums; not a number where none does."""
+    totals = by_direction.sum(axis=(1, 2))
+    kept = totals > 0
+    return (by_direction[kept], totals[kept]) if kept.any() else (by_direction, np.full_like(totals, np.nan))
 
 
 class Glszm(_Prepared, glszm.RadiomicsGLSZM):

@@ -57,23 +57,16 @@ def _in_processes(
     function: Function, tasks: Sequence[tuple[Any, ...]], workers: int, initializer: Callable[[], None] | None
 ) -> Iterator[tuple[int, Any]]:
     pending = dict(enumerate(tasks))
-    while pending:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=initializer) as pool:
-            futures = {pool.submit(function, *task): place for place, task in pending.items()}
-            try:
-                for future in as_completed(futures):
-                    result = future.result()
-                    del pending[futures[future]]
-                    yield futures[future], result
-            except BrokenProcessPool:
-                # A broken pool does not say which task broke it: from here each has a process of its own.
-                workers = 1
-                broke = True
-            else:
-                broke = False
-        if broke:
-            yield from _one_process_each(function, pending, initializer)
-            return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=initializer) as pool:
+        futures = {pool.submit(function, *task): place for place, task in pending.items()}
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                del pending[futures[future]]
+                yield futures[future], result
+        except BrokenProcessPool:
+            pass  # A broken pool does not say which task broke it: what is left gets a process of its own each.
+    yield from _one_process_each(function, pending, initializer)
 
 
 def _one_process_each(

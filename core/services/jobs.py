@@ -272,7 +272,8 @@ def _claim(number: int) -> tuple[str, str, int] | None:
             "state": "running",
             "attempts": attempt,
             "worker": f"{socket.gethostname()}:{os.getpid()}",
-            "process": os.getpid(),
+            # A process of the job's own may be ended to cancel it; a worker that takes one job after another may not.
+            "process": os.getpid() if job.process == os.getpid() else None,
             "beat": _now(),
             "message": "Reading the case",
         }

@@ -22,7 +22,7 @@ from core.jobs.spread import Lost, spread
 from core.services.analyse import analyse_case
 from core.services.cases import show_case
 from core.services.intake import ingest
-from core.services.jobs import cancel_job, list_jobs, newest_job, start_analysis
+from core.services.jobs import cancel_job, list_jobs, newest_job, retry_job, start_analysis
 from core.services.registry import promote, register_bundle
 from core.services.segment import segment_from_file
 from core.synthetic.render import RenderedCase
@@ -148,6 +148,9 @@ def test_a_job_on_the_cluster_can_be_cancelled(cluster: Cluster, cases: list[str
     now = newest_job(cases[0])
     if now.state == "cancelled":
         assert show_case(cases[0]).predictions == ()
+        retry_job(job.id)
+        wait_for(lambda: newest_job(cases[0]).state == "done")
+        assert len(show_case(cases[0]).predictions) == 1
     else:
         assert now.state == "done", "it had ended before the cancellation came"
 

@@ -15,6 +15,7 @@ from core.domain.phase import Phase
 from core.domain.volume import Volume
 from core.features.architecture import Architecture, IntensityWindow
 from core.features.inputs import square_slice
+from core.features.resnet import resnet_2d
 
 PHASES = (Phase.AP, Phase.PVP)
 
@@ -22,20 +23,9 @@ PHASES = (Phase.AP, Phase.PVP)
 def build(classes: int, width: int) -> Any:
     """Two ResNet18 without classifiers, and one classifier on both."""
     import torch
-    from monai.networks.nets.resnet import ResNet, ResNetBlock
 
     def branch() -> Any:
-        made: Any = ResNet(
-            block=ResNetBlock,
-            layers=[2, 2, 2, 2],
-            block_inplanes=[width, 2 * width, 4 * width, 8 * width],
-            spatial_dims=2,
-            n_input_channels=len(PHASES),
-            conv1_t_stride=2,
-            num_classes=1,
-            shortcut_type="B",
-            bias_downsample=False,
-        )
+        made = resnet_2d((2, 2, 2, 2), classes=1, width=width, channels=len(PHASES))
         made.fc = torch.nn.Identity()
         return made
 

@@ -9,23 +9,12 @@ from typing import Any
 
 from core.features.architecture import Architecture, PublishedWeights
 from core.features.inputs import slice_triplets
+from core.features.resnet import resnet_2d
 
 
 def build(classes: int, width: int, *, stem_stride: int = 2) -> Any:
     """MONAI's 2D ResNet34 with torchvision's parameter names and stem."""
-    from monai.networks.nets.resnet import ResNet, ResNetBlock
-
-    return ResNet(
-        block=ResNetBlock,
-        layers=[3, 4, 6, 3],
-        block_inplanes=[width, 2 * width, 4 * width, 8 * width],
-        spatial_dims=2,
-        n_input_channels=3,
-        conv1_t_stride=stem_stride,
-        num_classes=classes,
-        shortcut_type="B",
-        bias_downsample=False,
-    )
+    return resnet_2d((3, 4, 6, 3), classes=classes, width=width, stem_stride=stem_stride)
 
 
 ARCHITECTURE = Architecture(

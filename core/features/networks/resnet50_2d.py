@@ -4,23 +4,12 @@ from typing import Any
 
 from core.features.architecture import Architecture, PublishedWeights
 from core.features.inputs import largest_slice
+from core.features.resnet import resnet_2d
 
 
 def build(classes: int, width: int) -> Any:
     """MONAI's 2D ResNet50 with torchvision's parameter names."""
-    from monai.networks.nets.resnet import ResNet, ResNetBottleneck
-
-    return ResNet(
-        block=ResNetBottleneck,
-        layers=[3, 4, 6, 3],
-        block_inplanes=[width, 2 * width, 4 * width, 8 * width],
-        spatial_dims=2,
-        n_input_channels=3,
-        conv1_t_stride=2,
-        num_classes=classes,
-        shortcut_type="B",
-        bias_downsample=False,
-    )
+    return resnet_2d((3, 4, 6, 3), classes=classes, width=width, bottleneck=True)
 
 
 ARCHITECTURE = Architecture(

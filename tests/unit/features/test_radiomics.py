@@ -109,6 +109,38 @@ def test_not_a_number_that_a_filter_would_spread_is_refused() -> None:
         RadiomicsExtractor("proliferative_ct").extract(image, mask)
 
 
+@pytest.mark.parametrize("engine", ["fast", "pyradiomics"])
+def test_an_image_too_thin_for_a_filter_is_refused_with_its_reason(engine: str) -> None:
+    geometry = Geometry(size_xyz=(30, 30, 2), spacing_mm_xyz=(1, 1, 1))
+    mask = np.zeros((2, 30, 30), np.uint8)
+    mask[:, 8:20, 8:20] = 1
+    image = Volume(array_zyx=np.random.default_rng(0).normal(0, 50, (2, 30, 30)), geometry=geometry)
+    with pytest.raises(InputError, match="Laplacian of Gaussian"):
+        RadiomicsExtractor("proliferative_ct", engine=engine).extract(image, Volume(array_zyx=mask, geometry=geometry))
+
+
+def test_images_are_scaled_and_masks_measured_once_for_all_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.features import crops, texture
+
+    calls = {"scaled": 0, "measured": 0}
+    scale, measure = crops.normalised, texture.shape_features
+
+    def scaled(*given: object) -> object:
+        calls["scaled"] += 1
+        return scale(*given)
+
+    def measured(*given: object) -> object:
+        calls["measured"] += 1
+        return measure(*given)
+
+    monkeypatch.setattr(crops, "normalised", scaled)
+    monkeypatch.setattr(texture, "shape_features", measured)
+    first, mask = cube(noise(50))
+    second, _ = cube(noise(60))
+    list(RadiomicsExtractor("epr_debtace", workers=4).extract_regions([(first, mask), (first, mask), (second, mask)]))
+    assert calls == {"scaled": 2, "measured": 1}
+
+
 def test_an_unknown_preset_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="no radiomics preset 'nothing'"):
         RadiomicsExtractor("nothing")

@@ -1,5 +1,6 @@
 """The queue: taken up again after a restart, given up after too many tries, retried by hand, worked off by a worker."""
 
+import os
 import socket
 import subprocess
 from datetime import timedelta
@@ -109,6 +110,22 @@ def test_a_cancelled_job_stops_at_its_next_step_and_stores_nothing(
     monkeypatch.setattr(analyse, "analyse_case", long_work)
     run_job(1)
     assert newest_job("Q").state == "cancelled"
+
+
+def test_cancelling_never_ends_a_worker_that_is_not_the_jobs_own(
+    queued: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(process, "stop", ended.append)
+    jobs._claim(1)
+    cancel_job(1)
+    assert ended == []
+    retry_job(1)
+    own = os.getpid()
+    put(1, process=own)
+    jobs._claim(1)
+    cancel_job(1)
+    assert ended == [own]
 
 
 def test_an_attempt_that_was_taken_over_may_not_go_on(queued: list[int]) -> None:
