@@ -11,11 +11,14 @@ from ui import state
 
 ICON = Path(__file__).parent / "icon.png"
 STYLE = """<style>
-.stMainBlockContainer { padding: 2.2rem 2.5rem 3rem; max-width: 1800px; }
+.stMainBlockContainer { padding: 1.6rem 2.5rem 3rem; max-width: 3600px; }
 .stMainBlockContainer h1 { font-size: 1.6rem; padding: 0; }
+.stMainBlockContainer > div > .stVerticalBlock { gap: 0.7rem; }
+.st-key-hb_notice p { font-size: 0.75rem; }
 .stMainBlockContainer h3 { font-size: 1.1rem; padding: 0.4rem 0 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
 </style>"""
+SYNTHETIC = "Synthetic demonstration data: this patient does not exist."
 PAGES = {
     "worklist": ("worklist.py", "Worklist"),
     "intake": ("intake.py", "Intake"),
@@ -47,7 +50,8 @@ def notice() -> None:
     models = "; ".join(
         f"{m.name} v{m.version}, {m.created}{' (synthetic data)' if m.synthetic else ''}" for m in active
     )
-    st.caption(f"**{RESEARCH_USE_NOTICE}** Active models: {models or 'none'}.")
+    with st.container(key="hb_notice"):
+        st.caption(f"**{RESEARCH_USE_NOTICE}** Active models: {models or 'none'}.")
 
 
 def case_picker() -> None:
@@ -81,9 +85,8 @@ def open_case() -> CaseView | None:
 def header(case: CaseView) -> None:
     """Who and what: pseudonym, modality, phases, state; synthetic data is called so."""
     phases = ", ".join(p["phase"] for p in case.phases)
-    st.markdown(f"**{case.code}** · {case.modality} · {phases} · {case.state.value}")
-    if case.synthetic:
-        st.warning("Synthetic demonstration data: this patient does not exist.", icon=":material/science:")
+    synthetic = f" :orange-badge[:material/science: {SYNTHETIC}]" if case.synthetic else ""
+    st.markdown(f"**{case.code}** · {case.modality} · {phases} · {case.state.value}{synthetic}")
     state.show_flash()
 
 

@@ -1,18 +1,31 @@
-"""Routes beside Streamlit's: the viewer's library, and volumes for signed links; and what every response carries."""
+"""Routes beside Streamlit's: the viewer's scripts, volumes and drawings by signed link; what each response carries."""
 
 import asyncio
+import hashlib
+from functools import cache
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.domain.errors import HepaBoardError
-from core.services.viewing import BROWSER_COOKIE, VOLUME_ROUTE, LinkRefusedError, linked_file, new_browser_id
+from core.services.viewing import (
+    BROWSER_COOKIE,
+    DRAWING_ROUTE,
+    VOLUME_ROUTE,
+    LinkRefusedError,
+    linked_file,
+    new_browser_id,
+    work_on_linked_phase,
+)
 
+APP = Path(__file__).parent.parent / "viewer/app"
+APP_ROUTE = "/viewer/app"
+LARGEST_DRAWING_BYTES = 64 << 20
 NIIVUE = Path(__file__).parent.parent / "viewer/node_modules/@niivue/niivue/dist/index.js"
 NIIVUE_ROUTE = "/viewer/niivue.js"
 # Streamlit itself needs inline scripts, eval and blob modules; everything else comes from this server only.
@@ -26,12 +39,43 @@ CONTENT_SECURITY_POLICY = (
 def routes() -> list[Route]:
     return [
         Route(NIIVUE_ROUTE, _niivue),
+        Route(f"{APP_ROUTE}/{{version}}/{{name}}", _app),
+        Route(f"{DRAWING_ROUTE}/{{token}}", _drawing, methods=["POST"]),
         Route(f"{VOLUME_ROUTE}/{{token}}/volume.nii.gz", _volume),
     ]
 
 
 def middleware() -> list[Middleware]:
     return [Middleware(BrowserSession)]
+
+
+@cache
+def app_script() -> str:
+    """Address of the viewer's entry script; the version in it changes with any of its scripts."""
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(APP.glob("*.js"))))
+    return f"{APP_ROUTE}/{digest.hexdigest()[:12]}/viewer.js"
+
+
+async def _app(request: Request) -> Response:
+    path = APP / request.path_params["name"]
+    if path.suffix != ".js" or path.parent != APP or not path.is_file():
+        return PlainTextResponse("There is no such script.", status_code=404)
+    return FileResponse(path, media_type="text/javascript", headers={"Cache-Control": "private, max-age=86400"})
+
+
+async def _drawing(request: Request) -> Response:
+    """An operation of the workbench: a mask comes in, the changed mask goes back; nothing is stored."""
+    if int(request.headers.get("content-length") or 0) > LARGEST_DRAWING_BYTES:
+        return JSONResponse({"error": "The drawing is too large to work on."}, status_code=413)
+    body = await request.body()
+    browser = request.cookies.get(BROWSER_COOKIE, "")
+    try:
+        made = await asyncio.to_thread(work_on_linked_phase, request.path_params["token"], body, browser=browser)
+    except LinkRefusedError as error:
+        return JSONResponse({"error": str(error)}, status_code=403)
+    except HepaBoardError as error:
+        return JSONResponse({"error": str(error)}, status_code=422)
+    return JSONResponse(made, headers={"Cache-Control": "private, no-store"})
 
 
 async def _niivue(_: Request) -> Response:
@@ -69,7 +113,8 @@ class BrowserSession:
                 headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
-                if not known and scope["path"] == "/":
+                # With the page itself, whichever it is: a bookmark may open the app at any of them.
+                if not known and headers.get("content-type", "").startswith("text/html"):
                     cookie = f"{BROWSER_COOKIE}={new_browser_id()}; Path=/; HttpOnly; SameSite=Strict"
                     secure = "; Secure" if scope["scheme"] == "https" else ""
                     headers.append("Set-Cookie", cookie + secure)

@@ -4,8 +4,13 @@ import streamlit as st
 
 CASE = "hb_case"
 SHELL_MM = "hb_shell_mm"
-HANDLED_SEED = "hb_handled_seed"
+HANDLED_DRAWING = "hb_handled_drawing"
+SAVED_DRAWING = "hb_saved_drawing"
+REFUSED_DRAWING = "hb_refused_drawing"
+READER = "hb_reader"
+MAP_MODEL = "hb_map_model"
 FLASH = "hb_flash"
+FLASH_ERROR = "hb_flash_error"
 VIEWER_LINKS = "hb_viewer_links"
 KEY_IMAGES = "hb_key_images"
 
@@ -33,8 +38,16 @@ def flash(text: str) -> None:
     st.session_state[FLASH] = text
 
 
+def flash_error(text: str) -> None:
+    """A sentence about what went wrong, to show after the next rerun."""
+    st.session_state[FLASH_ERROR] = text
+
+
 def show_flash() -> None:
     """As a toast: it moves nothing on the page, so the viewer and open menus stay as they are."""
     text = st.session_state.pop(FLASH, None)
     if text:
         st.toast(text, duration="long", icon=":material/check:")
+    wrong = st.session_state.pop(FLASH_ERROR, None)
+    if wrong:
+        st.toast(wrong, duration="infinite", icon=":material/error:")

@@ -17,12 +17,16 @@ class LinkRefusedError(HepaBoardError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeGrant:
-    """What a link allows: one user in one browser session to read one stored file of one case."""
+    """What a link allows: one user in one browser session one use of one stored file of one case.
+
+    `use` is `read`, or `draw` for the workbench's operations on that phase.
+    """
 
     user: str
     browser: str
     case: str
     sha256: str
+    use: str = "read"
 
 
 def new_browser_id() -> str:
@@ -31,11 +35,11 @@ def new_browser_id() -> str:
 
 def sign(grant: VolumeGrant, home: Path) -> str:
     """The link's token; it shows neither user nor case in clear words of a patient, and cannot be altered."""
-    return str(_serializer(home).dumps([grant.user, grant.browser, grant.case, grant.sha256]))
+    return str(_serializer(home).dumps([grant.user, grant.browser, grant.case, grant.sha256, grant.use]))
 
 
-def check(token: str, *, browser: str, home: Path, max_age_s: int) -> VolumeGrant:
-    """The grant of a token presented by a browser.
+def check(token: str, *, browser: str, home: Path, max_age_s: int, use: str = "read") -> VolumeGrant:
+    """The grant of a token presented by a browser for a use.
 
     Raises
     ------
@@ -45,14 +49,16 @@ def check(token: str, *, browser: str, home: Path, max_age_s: int) -> VolumeGran
     from itsdangerous import BadSignature, SignatureExpired
 
     try:
-        user, owner, case, sha256 = _serializer(home).loads(token, max_age=max_age_s)
+        user, owner, case, sha256, granted = _serializer(home).loads(token, max_age=max_age_s)
     except SignatureExpired as error:
         raise LinkRefusedError("The link has expired. Reload the page.") from error
     except (BadSignature, ValueError, TypeError) as error:
         raise LinkRefusedError("The link is not valid.") from error
     if not browser or not secrets.compare_digest(str(owner), browser):
         raise LinkRefusedError("The link belongs to another session.")
-    return VolumeGrant(user=user, browser=owner, case=case, sha256=sha256)
+    if granted != use:
+        raise LinkRefusedError("The link is for another use.")
+    return VolumeGrant(user=user, browser=owner, case=case, sha256=sha256, use=granted)
 
 
 def _serializer(home: Path):  # type: ignore[no-untyped-def]

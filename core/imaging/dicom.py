@@ -1,5 +1,6 @@
 """DICOM series from a pile of files: grouped, sorted by position, checked, read into volumes."""
 
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ SPLIT_TAGS = (
 HEADER_TAGS = [
     "Modality",
     "SeriesInstanceUID",
+    "FrameOfReferenceUID",
     "SeriesNumber",
     "SeriesDescription",
     "ImagePositionPatient",
@@ -37,12 +39,17 @@ HEADER_TAGS = [
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DicomSeries:
-    """One acquisition as a volume, with what the header says that helps to name its phase."""
+    """One acquisition as a volume, with what the header says that helps to name its phase.
+
+    `frame` is the same for series of one frame of reference: their coordinates mean the same place. It is a hash, as
+    the identifier itself would lead back to the study.
+    """
 
     modality: str
     number: str
     description: str
     acquisition: str
+    frame: str
     volume: Volume
 
     @property
@@ -165,8 +172,13 @@ def _volume(members: list[tuple[Path, Any]], label: str) -> DicomSeries:
         number=str(first.get("SeriesNumber") or ""),
         description=str(first.get("SeriesDescription", "") or "").strip(),
         acquisition=str(first.get("AcquisitionTime", "") or first.get("AcquisitionNumber", "") or ""),
+        frame=_frame(str(first.get("FrameOfReferenceUID", "") or "")),
         volume=Volume(array_zyx=_as_int16(volume.array_zyx), geometry=volume.geometry),
     )
+
+
+def _frame(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()[:16] if uid else ""
 
 
 def _as_int16(array_zyx: Any) -> Any:

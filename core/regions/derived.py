@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.domain.errors import InputError
 from core.domain.volume import Volume
@@ -89,12 +90,18 @@ def _background_liver(margin_mm: float | None, marked: Marked) -> Volume:
     return Volume(array_zyx=kept.astype(np.uint8), geometry=liver.geometry)
 
 
+def fat_voxels(loat: Volume, image: Volume) -> NDArray[np.bool_]:
+    """Adipose tissue in a region of a CT, on the grid both share."""
+    low, high = FAT_HU
+    return (loat.array_zyx > 0) & (image.array_zyx >= low) & (image.array_zyx <= high)
+
+
 def _lesser_omental_fat(marked: Marked) -> Volume:
     loat = _required(marked.loat, "lesser-omentum region (LOAT)")
     if marked.image is None:
         raise InputError("The lesser omental fat is told by its HU: the CT phase is needed with the region.")
-    low, high = FAT_HU
-    fat = (loat.array_zyx > 0) & (marked.image.array_zyx >= low) & (marked.image.array_zyx <= high)
+    fat = fat_voxels(loat, marked.image)
     if not fat.any():
+        low, high = FAT_HU
         raise InputError(f"The marked lesser-omentum region holds no fat ({low} to {high} HU). Check where it lies.")
     return Volume(array_zyx=fat.astype(np.uint8), geometry=loat.geometry)

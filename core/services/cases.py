@@ -12,8 +12,8 @@ from core.domain.clinical import checked_value
 from core.domain.errors import InputError
 from core.domain.phase import PHASE_ORDER, Phase
 from core.services.intake import phase_json
-from core.services.store import LOCAL_USER, find_case, open_session
-from core.storage.models import BoardItem, Case, ClinicalObservation, MaskRevision
+from core.services.store import LOCAL_USER, DerivedFiles, file_store, find_case, open_session
+from core.storage.models import BoardItem, Case, CasePhase, ClinicalObservation, MaskProposal, MaskRevision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ class CaseView:
     created: datetime
     phases: tuple[dict[str, Any], ...]
     masks: tuple[MaskView, ...]
+    proposals: tuple[MaskView, ...]
     clinical: dict[str, float]
     clinical_dates: dict[str, datetime]
     predictions: tuple[dict[str, Any], ...]
@@ -114,10 +115,11 @@ def show_case(code: str) -> CaseView:
             question=row.question,
             created=row.created,
             phases=tuple(
-                {**phase_json(p), "sha256": p.file_sha256}
+                {**phase_json(p), "sha256": p.file_sha256, "geometry": p.geometry, "frame": p.frame}
                 for p in sorted(row.phases, key=lambda p: PHASE_ORDER.index(Phase(p.phase)))
             ),
             masks=tuple(_mask_view(m) for m in newest_masks(row)),
+            proposals=tuple(_proposal_view(p) for p in row.proposals),
             clinical={c: o.value for c, o in newest.items()},
             clinical_dates={c: o.recorded for c, o in newest.items()},
             predictions=newest_predictions(row),
@@ -177,6 +179,27 @@ def _mask_view(m: MaskRevision) -> MaskView:
         sha256=m.file_sha256,
         measures=m.measures,
     )
+
+
+def _proposal_view(p: MaskProposal) -> MaskView:
+    return MaskView(
+        revision=p.id,
+        label=p.label,
+        lesion=p.lesion,
+        phase=p.phase,
+        author=p.segmenter,
+        source="proposed",
+        created=p.created,
+        sha256=p.file_sha256,
+        measures=p.measures,
+    )
+
+
+def mask_history(code: str, label: str, lesion: int) -> list[MaskView]:
+    """All revisions of one mask, newest first."""
+    with open_session() as session:
+        row = find_case(session, code)
+        return [_mask_view(m) for m in reversed(row.masks) if (m.label, m.lesion) == (label, lesion)]
 
 
 def confirm_phases(code: str, phases: dict[int, str], *, question: str = "") -> None:
@@ -240,11 +263,10 @@ def fall_back(row: Case, state: CaseState) -> None:
 
 def delete_case(code: str) -> None:
     """Remove a case with its rows and the files that no other case uses."""
-    from core.services.store import file_store
-
     with open_session() as session:
         row = find_case(session, code)
         files = {p.file_sha256 for p in row.phases} | {m.file_sha256 for m in row.masks}
+        files |= {p.file_sha256 for p in row.proposals}
         patient = row.patient
         session.delete(row)
         session.flush()
@@ -254,9 +276,10 @@ def delete_case(code: str) -> None:
         used = _files_in_use(session)
     for sha256 in files - used:
         file_store().discard(sha256)
+    DerivedFiles(code).remove()
 
 
 def _files_in_use(session: Session) -> set[str]:
-    from core.storage.models import CasePhase
-
-    return {*session.scalars(select(CasePhase.file_sha256)), *session.scalars(select(MaskRevision.file_sha256))}
+    phases = session.scalars(select(CasePhase.file_sha256))
+    masks = session.scalars(select(MaskRevision.file_sha256))
+    return {*phases, *masks, *session.scalars(select(MaskProposal.file_sha256))}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import select
 
 from core.config import settings
 from core.domain.errors import InputError, OutOfScopeError
@@ -19,7 +20,8 @@ from core.features.networks import architecture
 from core.imaging.nifti import nifti_bytes, read_nifti_bytes
 from core.services.analyse import CaseInputs, bundle_weights, case_region, open_marks, read_inputs
 from core.services.cohort_features import WeightsFile
-from core.services.store import file_store
+from core.services.store import file_store, find_case, open_session
+from core.storage.models import ModelVersion
 from model_registry.bundle import Bundle
 from model_registry.recipe import FeatureBlock
 from model_registry.registry import bundle_folder
@@ -66,6 +68,23 @@ def attention(code: str, model: str) -> Attention:
     if block is None:
         raise InputError(f"{bundle.recipe.title} has no network for the phases of this case.")
     return _attention(bundle, block, weights[block.family], inputs)
+
+
+def explained_models(code: str) -> dict[str, str]:
+    """Active models with a network for a phase of this case: title by name."""
+    with open_session() as session:
+        row = find_case(session, code)
+        modality, phases = row.modality, {p.phase for p in row.phases}
+        active = session.execute(select(ModelVersion.name, ModelVersion.version).where(ModelVersion.state == "active"))
+        versions = [(name, version) for name, version in active]
+    found = {}
+    for name, version in sorted(versions):
+        bundle = Bundle(bundle_folder(name, version))
+        weighted = set(bundle.manifest["weights"])
+        seen = any(b.family in weighted and b.phase.value in phases for b in bundle.recipe.features)
+        if bundle.recipe.modality.value == modality and seen:
+            found[name] = bundle.recipe.title
+    return found
 
 
 def write_attention(code: str, model: str, out: Path) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class FoundPhase:
     recognised: PhaseEvidence
     source: str
     volume: Volume
+    frame: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ def ingest(
                     recognised=recognise_phase(s.volume, Modality(s.modality), s.description),
                     source=s.source,
                     volume=s.volume,
+                    frame=s.frame,
                 )
                 for s in series
             ]
@@ -209,6 +211,7 @@ def store_case(
                     evidence=list(item.recognised.evidence),
                     file_sha256=staged.put_volume(item.volume),
                     geometry=asdict(item.volume.geometry),
+                    frame=item.frame,
                 )
             )
         row.observations += [ClinicalObservation(code=c, value=v, author=author) for c, v in observations.items()]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -26,6 +27,7 @@ from core.services.store import find_case, open_session
 from core.storage.models import Case, Job
 
 MODULE = "core.services.jobs"
+ANALYSIS, SEGMENTATION = "analyse", "segment"
 RUNNING = ("queued", "running")
 MOST_ATTEMPTS = 3
 BEAT_SECONDS = 3.0
@@ -45,6 +47,7 @@ class JobView:
     """How a job stands."""
 
     id: int
+    kind: str
     case: str
     state: str
     progress: float
@@ -55,11 +58,21 @@ class JobView:
 
 def start_analysis(code: str) -> JobView:
     """Queue the analysis of a case and have it started; a running one is returned instead of started twice."""
-    running = newest_job(code)
+    return _start(code, ANALYSIS, {})
+
+
+def start_segmentation(code: str, segmenter: str, phase: str) -> JobView:
+    """Queue a segmenter's proposal for a phase, as `start_analysis` does."""
+    return _start(code, SEGMENTATION, {"segmenter": segmenter, "phase": phase})
+
+
+def _start(code: str, kind: str, parameters: dict[str, Any]) -> JobView:
+    running = newest_job(code, kind)
     if running is not None and running.state in RUNNING:
         return running
     with open_session() as session:
-        job = Job(kind="analyse", case_id=find_case(session, code).id, message="Waiting for a worker")
+        case = find_case(session, code)
+        job = Job(kind=kind, case_id=case.id, message="Waiting for a worker", parameters=parameters)
         session.add(job)
         session.flush()
         number = job.id
@@ -67,11 +80,12 @@ def start_analysis(code: str) -> JobView:
     return view(number)
 
 
-def newest_job(code: str) -> JobView | None:
-    """The case's last job; one whose worker died is begun again, or failed when it was tried too often."""
+def newest_job(code: str, kind: str = ANALYSIS) -> JobView | None:
+    """The case's last job of a kind; one whose worker died is begun again, or failed when it was tried too often."""
     with open_session() as session:
         case = find_case(session, code)
-        number = session.scalar(select(Job.id).where(Job.case_id == case.id).order_by(Job.id.desc()).limit(1))
+        of_case = select(Job.id).where(Job.case_id == case.id, Job.kind == kind)
+        number = session.scalar(of_case.order_by(Job.id.desc()).limit(1))
     if number is None:
         return None
     _revive(number)
@@ -92,6 +106,7 @@ def view(number: int) -> JobView:
         case = session.get(Case, job.case_id)
         return JobView(
             id=job.id,
+            kind=job.kind,
             case=case.code if case else "",
             state=job.state,
             progress=job.progress,
@@ -171,26 +186,36 @@ def run_job(number: int) -> None:
     claim = _claim(number)
     if claim is None:
         return
-    kind, code, attempt = claim
-    if kind != "analyse":
-        _end(number, attempt, "failed", f"This version knows no job of the kind '{kind}'.")
-        return
-    from core.services.analyse import analyse_case
-
-    with _SignsOfLife(number, attempt) as alive:
+    with _SignsOfLife(number, claim.attempt) as alive:
         try:
-            made = analyse_case(code, progress=alive.progress, job=(number, attempt))
+            said = _work(number, claim, alive.progress)
         except JobCancelledError:
             return
         except HepaBoardError as error:
-            _end(number, attempt, "failed", str(error))
+            _end(number, claim.attempt, "failed", str(error))
             return
         except Exception as error:
             incident = secrets.token_hex(4)
-            log.error("analysis incident %s: %s", incident, type(error).__name__)
-            _end(number, attempt, "failed", f"Something went wrong on our side (incident {incident}).")
+            log.error("%s incident %s: %s", claim.kind, incident, type(error).__name__)
+            _end(number, claim.attempt, "failed", f"Something went wrong on our side (incident {incident}).")
             raise
-    _end(number, attempt, "done", f"{sum(p.computed for p in made)} model(s) applied.", progress=1.0)
+    _end(number, claim.attempt, "done", said, progress=1.0)
+
+
+def _work(number: int, claim: "_Claim", progress: Callable[[float, str], None]) -> str:
+    """Do what the job asks for; returns what to say when it is done."""
+    if claim.kind == ANALYSIS:
+        from core.services.analyse import analyse_case
+
+        made = analyse_case(claim.code, progress=progress, job=(number, claim.attempt))
+        return f"{sum(p.computed for p in made)} model(s) applied."
+    if claim.kind == SEGMENTATION:
+        from core.services.segmenters import store_proposal
+
+        wanted = claim.parameters
+        count = store_proposal(claim.code, wanted["segmenter"], phase=wanted["phase"], progress=progress)
+        return f"{count} mask(s) proposed."
+    raise InputError(f"This version knows no job of the kind '{claim.kind}'.")
 
 
 def _launch_or_fail(number: int) -> None:
@@ -229,7 +254,7 @@ def _revive(number: int) -> bool:
         job = session.get_one(Job, number)
         if job.attempts >= MOST_ATTEMPTS:
             job.state = "failed"
-            job.message = f"The analysis ended {job.attempts} times without a word. Start it again or ask for help."
+            job.message = f"The work ended {job.attempts} times without a word. Start it again or ask for help."
             return False
         # The beat keeps a cluster that does not answer from being asked again at once.
         job.state, job.message, job.beat = "queued", "Waiting for a worker", _now()
@@ -258,8 +283,18 @@ def _is_free(number: int) -> bool:
         return quiet > LOST_AFTER
 
 
-def _claim(number: int) -> tuple[str, str, int] | None:
-    """Take a job: its kind, case and the number of this attempt, or nothing when it needs no work."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """A job taken: what it asks for, of which case, and the number of this attempt."""
+
+    kind: str
+    code: str
+    parameters: dict[str, Any]
+    attempt: int
+
+
+def _claim(number: int) -> _Claim | None:
+    """Take a job, or nothing when it needs no work."""
     with open_session() as session:
         job = session.get(Job, number)
         if job is None or job.state not in RUNNING:
@@ -282,7 +317,7 @@ def _claim(number: int) -> tuple[str, str, int] | None:
         case = session.get(Case, job.case_id)
         if session.scalar(mine) is None or case is None:
             return None
-        return job.kind, case.code, attempt
+        return _Claim(kind=job.kind, code=case.code, parameters=dict(job.parameters), attempt=attempt)
 
 
 def _end(number: int, attempt: int, state: str, message: str, **values: object) -> None:

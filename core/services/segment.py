@@ -18,6 +18,7 @@ from core.imaging.dicom import read_series
 from core.imaging.nifti import is_image_file, read_image_file
 from core.imaging.resampling import resample_mask
 from core.regions.body import body_mask
+from core.regions.derived import fat_voxels
 from core.regions.growing import grow_from_seed
 from core.regions.measure import MaskMeasures, measure_mask
 from core.regions.shells import peritumoral_shell
@@ -61,7 +62,7 @@ def segment_from_seed(
     """
     with open_session() as session:
         row = find_case(session, code)
-        stored = _phase(row, phase)
+        stored = phase_of(row, phase)
         sha256, modality = stored.file_sha256, Modality(row.modality)
         name = stored.phase
     image = file_store().volume(sha256)
@@ -96,7 +97,7 @@ def segment_from_file(
     """
     found = read_mask_file(path)
     with open_session() as session:
-        stored = _phase(find_case(session, code), phase)
+        stored = phase_of(find_case(session, code), phase)
         sha256, name = stored.file_sha256, stored.phase
     image = file_store().volume(sha256)
     mask = Volume(array_zyx=chosen_label(found, value), geometry=found.geometry)
@@ -168,6 +169,7 @@ def store_mask(
     if label not in LABELS:
         raise InputError(f"There is no mask label '{label}'. Known: {', '.join(LABELS)}.")
     measures = measure_mask(mask)
+    stored_measures = {**asdict(measures), **(_fat(code, mask, phase) if label == "LOAT" else {})}
     with StagedFiles() as staged, open_session() as session:
         row = find_case(session, code)
         parent = [m for m in row.masks if m.label == label and m.lesion == lesion]
@@ -179,7 +181,7 @@ def store_mask(
             source=source,
             parent_id=parent[-1].id if parent else None,
             file_sha256=staged.put_volume(mask),
-            measures=asdict(measures),
+            measures=stored_measures,
         )
         row.masks.append(revision)
         if label == "tumour":
@@ -190,6 +192,21 @@ def store_mask(
         return SegmentResult(revision=revision.id, lesion=lesion, phase=phase, measures=measures)
 
 
+def _fat(code: str, mask: Volume, phase: str) -> dict[str, float]:
+    """Lesser omental fat on CT: area on the slice with most of it (cm²) and volume (mL)."""
+    with open_session() as session:
+        row = find_case(session, code)
+        if Modality(row.modality) is not Modality.CT:
+            return {}
+        sha256 = phase_of(row, phase).file_sha256
+    fat = fat_voxels(mask, file_store().volume(sha256))
+    pixel_mm2 = mask.geometry.spacing_mm_xyz[0] * mask.geometry.spacing_mm_xyz[1]
+    return {
+        "fat_area_cm2": float(fat.sum(axis=(1, 2)).max()) * pixel_mm2 / 100,
+        "fat_volume_ml": float(fat.sum()) * mask.geometry.voxel_ml,
+    }
+
+
 def shell_preview(code: str, width_mm: float) -> Volume:
     """The peritumoral shell of the index lesion on its own phase's grid, as analysis would make it."""
     with open_session() as session:
@@ -198,7 +215,7 @@ def shell_preview(code: str, width_mm: float) -> Volume:
         if not masks:
             raise InputError("There is no tumour mask yet. Mark the tumour first.")
         index = masks[0]
-        phase = _phase(row, index.phase)
+        phase = phase_of(row, index.phase)
         liver = next((m for m in newest_masks(row) if m.label == "liver"), None)
         modality = Modality(row.modality)
     store = file_store()
@@ -218,7 +235,8 @@ def current_tumours(session: Session, row: Case) -> list[MaskRevision]:
     return sorted(tumours, key=lambda m: -float(m.measures["volume_ml"]))
 
 
-def _phase(row: Case, wanted: str | None) -> CasePhase:
+def phase_of(row: Case, wanted: str | None) -> CasePhase:
+    """The case's stored phase of that name; the best one to draw on when none is named."""
     phases = {p.phase: p for p in row.phases}
     if wanted is not None:
         if wanted not in phases:

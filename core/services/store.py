@@ -1,7 +1,13 @@
 """Where services find the database, the file store and the feature cache."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -54,6 +60,34 @@ class StagedFiles:
         if kind is not None:
             for digest in self._written:
                 self._store.discard(digest)
+
+
+class DerivedFiles:
+    """Files made from a case's stored ones for the viewer: they can be made again, and go when the case goes."""
+
+    def __init__(self, code: str) -> None:
+        self._folder = settings().home / "derived" / hashlib.sha256(code.encode()).hexdigest()[:24]
+
+    def name(self, *key: object) -> str:
+        """The name of what is made from `key`."""
+        return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+    def make(self, name: str, content: Callable[[], bytes]) -> str:
+        """Make the file unless it is there; returns its name."""
+        path = self._folder / name
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{secrets.token_hex(6)}.part")
+            part.write_bytes(content())
+            os.replace(part, path)
+        return name
+
+    def path(self, name: str) -> Path | None:
+        path = self._folder / name
+        return path if len(name) == 64 and name.isalnum() and path.exists() else None
+
+    def remove(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def find_case(session: Session, code: str) -> Case:

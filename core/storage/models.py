@@ -60,13 +60,17 @@ class Case(Base):
     observations: Mapped[list["ClinicalObservation"]] = relationship(
         order_by="ClinicalObservation.id", cascade="all, delete-orphan"
     )
+    proposals: Mapped[list["MaskProposal"]] = relationship(order_by="MaskProposal.id", cascade="all, delete-orphan")
     predictions: Mapped[list["StoredPrediction"]] = relationship(
         order_by="StoredPrediction.id", cascade="all, delete-orphan"
     )
 
 
 class CasePhase(Base):
-    """One contrast phase: where its volume is and what says that it is this phase."""
+    """One contrast phase: where its volume is and what says that it is this phase.
+
+    `frame` tells frames of reference apart (a hash of DICOM's identifier); empty where the file names none.
+    """
 
     __tablename__ = "phase"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -77,6 +81,7 @@ class CasePhase(Base):
     evidence: Mapped[list[Any]]
     file_sha256: Mapped[str] = mapped_column(String(64))
     geometry: Mapped[dict[str, Any]]
+    frame: Mapped[str] = mapped_column(String(64), default="", server_default="")
 
 
 class MaskRevision(Base):
@@ -96,6 +101,32 @@ class MaskRevision(Base):
     measures: Mapped[dict[str, Any]]
 
 
+class MaskProposal(Base):
+    """A mask that a segmenter found and nobody has accepted yet."""
+
+    __tablename__ = "mask_proposal"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"), index=True)
+    segmenter: Mapped[str] = mapped_column(String(120))
+    phase: Mapped[str] = mapped_column(String(8))
+    label: Mapped[str] = mapped_column(String(20))
+    lesion: Mapped[int]
+    file_sha256: Mapped[str] = mapped_column(String(64))
+    measures: Mapped[dict[str, Any]]
+    created: Mapped[datetime] = mapped_column(default=_now)
+
+
+class Preference(Base):
+    """What a user likes to see: a named setting of the interface."""
+
+    __tablename__ = "preference"
+    __table_args__ = (UniqueConstraint("user", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(60))
+    value: Mapped[dict[str, Any]]
+
+
 class ClinicalObservation(Base):
     """One dated value of one clinical variable in the unit of `core.domain.clinical`."""
 
@@ -111,7 +142,8 @@ class ClinicalObservation(Base):
 class Job(Base):
     """Long work: its state survives a restart.
 
-    `worker` is who has it, as host:process; `beat` its last sign of life; `attempts` how often it was begun.
+    `parameters` is what was asked for; `worker` is who has it, as host:process; `beat` its last sign of life;
+    `attempts` how often it was begun.
     """
 
     __tablename__ = "job"
@@ -126,6 +158,7 @@ class Job(Base):
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     worker: Mapped[str] = mapped_column(String(200), default="", server_default="")
     beat: Mapped[datetime | None]
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
 
 class ModelVersion(Base):
