@@ -2,9 +2,12 @@
 
 import asyncio
 import hashlib
+import re
+from base64 import b64encode
 from functools import cache
 from pathlib import Path
 
+import streamlit
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
@@ -28,12 +31,6 @@ APP_ROUTE = "/viewer/app"
 LARGEST_DRAWING_BYTES = 64 << 20
 NIIVUE = Path(__file__).parent.parent / "viewer/node_modules/@niivue/niivue/dist/index.js"
 NIIVUE_ROUTE = "/viewer/niivue.js"
-# Streamlit itself needs inline scripts, eval and blob modules; everything else comes from this server only.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss: blob: data:; "
-    "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
-)
 
 
 def routes() -> list[Route]:
@@ -95,6 +92,22 @@ async def _volume(request: Request) -> Response:
     return FileResponse(path, media_type="application/octet-stream", headers={"Cache-Control": "private, no-store"})
 
 
+@cache
+def content_security_policy() -> str:
+    """Everything comes from this server; no code from text (eval), no inline script but Streamlit's own, by its hash.
+
+    Streamlit sets styles in the page (emotion), and its components run from blob modules.
+    """
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    hashes = " ".join(f"'sha256-{b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    return (
+        f"default-src 'self'; script-src 'self' blob: {hashes}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
+        "object-src 'none'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+    )
+
+
 class BrowserSession:
     """Gives each browser a random cookie that scripts cannot read, and sets the security headers."""
 
@@ -110,7 +123,7 @@ class BrowserSession:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+                headers["Content-Security-Policy"] = content_security_policy()
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 # With the page itself, whichever it is: a bookmark may open the app at any of them.

@@ -40,7 +40,8 @@ PREPARATIONS = (
 )
 # The volume is in memory already, with its channel and type: these have nothing left to do.
 DONE_ALREADY = ("LoadImaged", "EnsureChannelFirstd", "EnsureTyped", "CastToTyped")
-SMALLEST_PIECE_ML = 0.1
+# A ball of 10 mm: what is smaller is not characterised on imaging (LI-RADS starts there).
+SMALLEST_PIECE_ML = 0.5
 Progress = Callable[[float, str], None]
 
 

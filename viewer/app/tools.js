@@ -76,11 +76,14 @@ class MeasureTool {
     if (!this.held) return;
     const { annotation, fresh } = this.held;
     this.held = null;
-    const wanted = Math.min(KINDS[annotation.kind], 3);
-    const tooSmall = fresh && annotation.kind !== "angle" && spread(annotation.points) < 1;
-    if (tooSmall) this.viewer.removeAnnotation(annotation);
-    else if (annotation.points.length >= wanted) this.open = null;
-    if (annotation.kind !== "angle" || annotation.points.length === 3) this.open = null;
+    if (annotation.kind === "angle") {
+      // A click gives one point; a drag gave an arm of the angle at once.
+      if (fresh && spread(annotation.points) < 1) annotation.points.pop();
+      if (annotation.points.length === 3) this.open = null;
+    } else {
+      this.open = null;
+      if (fresh && spread(annotation.points) < 1) this.viewer.removeAnnotation(annotation);
+    }
     this.measured(annotation, pane);
     this.viewer.listAnnotations();
   }
