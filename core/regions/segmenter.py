@@ -105,7 +105,8 @@ def read_settings(folder: Path) -> SegmenterSettings:
         description=str(metadata.get("description", "")),
         intended_use=str(metadata.get("intended_use", "")),
         modality=Modality(_modality(str(image.get("modality", "")))),
-        labels={int(k): str(v) for k, v in channels.items()},
+        # A network of one channel marks its only structure with 1.
+        labels={int(k) + (len(channels) == 1): str(v) for k, v in channels.items()},
         network=network,
         preparation=preparation,
         window_xyz=(int(window[0]), int(window[1]), int(window[2])),
@@ -208,12 +209,26 @@ def propose(
     OutOfScopeError
         When the bundle reads the other modality. InputError when nothing was found.
     """
+    if modality is not settings.modality:
+        raise OutOfScopeError(f"{settings.name} reads {settings.modality}; this case is {modality}.")
+    return _labelled(settings, segment_channels(settings, weights, image, progress=progress), image)
+
+
+def segment_channels(
+    settings: SegmenterSettings,
+    weights: dict[str, torch.Tensor],
+    image: Volume,
+    *,
+    progress: Progress = lambda *_: None,
+) -> NDArray[np.intp]:
+    """The network's output channel at each voxel of the image (z, y, x); of a one-channel network 0 or 1.
+
+    On a GPU where there is one. `progress` is called before every window and may raise to stop.
+    """
     import torch
     from monai.inferers.inferer import SlidingWindowInferer
     from monai.transforms.post.dictionary import Invertd
 
-    if modality is not settings.modality:
-        raise OutOfScopeError(f"{settings.name} reads {settings.modality}; this case is {modality}.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build_network(settings, weights).to(device)
     progress(0.05, "Preparing the image")
@@ -238,8 +253,9 @@ def propose(
     channels_zyx = np.asarray(back).transpose(0, 3, 2, 1)
     if channels_zyx.shape[1:] != image.array_zyx.shape:
         raise UnavailableError(f"{settings.name}: its preparation cannot be undone to the image's grid.")
-    chosen = channels_zyx.argmax(axis=0) if len(channels_zyx) > 1 else (channels_zyx[0] > 0.5).astype(int)
-    return _labelled(settings, chosen, image)
+    if len(channels_zyx) > 1:
+        return np.asarray(channels_zyx.argmax(axis=0))
+    return np.asarray(channels_zyx[0] > 0.5, np.intp)
 
 
 def _labelled(settings: SegmenterSettings, chosen: NDArray[Any], image: Volume) -> dict[str, list[Volume]]:

@@ -15,8 +15,9 @@ from core.domain.phase import PHASE_ORDER, Modality, Phase
 from core.domain.volume import Volume
 from core.imaging.archive import unpack_images
 from core.imaging.dicom import read_series
+from core.imaging.dicom_seg import is_dicom_seg, read_dicom_seg
 from core.imaging.nifti import is_image_file, read_image_file
-from core.imaging.resampling import resample_mask
+from core.imaging.resampling import is_part_of, resample_mask
 from core.regions.body import body_mask
 from core.regions.derived import fat_voxels
 from core.regions.growing import grow_from_seed
@@ -35,13 +36,21 @@ class SegmentResult:
     """A stored revision and what it measures."""
 
     revision: int
+    label: str
     lesion: int
     phase: str
     measures: MaskMeasures
 
     def as_json(self) -> dict[str, Any]:
         m = asdict(self.measures)
-        return {"revision": self.revision, "lesion": self.lesion, "phase": self.phase, **m, "checks": list(m["checks"])}
+        return {
+            "revision": self.revision,
+            "label": self.label,
+            "lesion": self.lesion,
+            "phase": self.phase,
+            **m,
+            "checks": list(m["checks"]),
+        }
 
 
 def segment_from_seed(
@@ -83,7 +92,10 @@ def segment_from_file(
     resample: bool = False,
     author: str = LOCAL_USER,
 ) -> SegmentResult:
-    """Import a mask: NIfTI, NRRD, or a folder or zip of a DICOM image series whose voxels are the mask.
+    """Import a mask: NIfTI, NRRD, DICOM SEG, or a folder or zip of a DICOM image series whose voxels are the mask.
+
+    A mask whose grid is a part of the phase's, voxel on voxel (a cropped mask, or a SEG of some slices), is put in its
+    place as it is.
 
     Parameters
     ----------
@@ -102,7 +114,7 @@ def segment_from_file(
     image = file_store().volume(sha256)
     mask = Volume(array_zyx=chosen_label(found, value), geometry=found.geometry)
     if not mask.geometry.matches(image.geometry, tolerance_mm=0.1):
-        if not resample:
+        if not (resample or is_part_of(mask.geometry, image.geometry)):
             raise InputError(
                 f"{path.name} lies on another grid ({_grid(mask)}) than the {name} phase ({_grid(image)}). "
                 "If both show the same patient position, allow resampling."
@@ -114,7 +126,7 @@ def segment_from_file(
 
 
 def read_mask_file(path: Path) -> Volume:
-    """A mask from NIfTI or NRRD, or from a folder or zip of a DICOM image series."""
+    """A mask from NIfTI, NRRD or DICOM SEG, or from a folder or zip of a DICOM image series."""
     if not path.exists():
         raise InputError(f"'{path.name}' does not exist. Check the path.")
     if is_image_file(path):
@@ -124,8 +136,10 @@ def read_mask_file(path: Path) -> Volume:
     if zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory() as folder:
             return _single_series(unpack_images(path, Path(folder)), path.name)
+    if is_dicom_seg(path):
+        return read_dicom_seg(path)
     raise InputError(
-        f"{path.name} is no mask this version reads. Give NIfTI, NRRD, or a DICOM series as folder or zip."
+        f"{path.name} is no mask this version reads. Give NIfTI, NRRD, DICOM SEG, or a DICOM series as folder or zip."
     )
 
 
@@ -189,7 +203,7 @@ def store_mask(
         else:
             advance(row, CaseState.PHASES_CONFIRMED)
         session.flush()
-        return SegmentResult(revision=revision.id, lesion=lesion, phase=phase, measures=measures)
+        return SegmentResult(revision=revision.id, label=label, lesion=lesion, phase=phase, measures=measures)
 
 
 def _fat(code: str, mask: Volume, phase: str) -> dict[str, float]:

@@ -129,15 +129,16 @@ def test_cancelling_never_ends_a_worker_that_is_not_the_jobs_own(
 
 
 def test_an_attempt_that_was_taken_over_may_not_go_on(queued: list[int]) -> None:
-    kind, code, attempt = jobs._claim(1)
-    assert (kind, code, attempt) == ("analyse", "Q", 1)
-    alive = jobs._SignsOfLife(1, attempt)
+    claim = jobs._claim(1)
+    assert claim is not None
+    assert (claim.kind, claim.code, claim.attempt) == ("analyse", "Q", 1)
+    alive = jobs._SignsOfLife(1, claim.attempt)
     alive.progress(0.1, "mine")
     put(1, attempts=2)
     alive._write()
     with pytest.raises(JobCancelledError):
         alive.progress(0.2, "still mine?")
-    jobs._end(1, attempt, "failed", "not mine to say")
+    jobs._end(1, claim.attempt, "failed", "not mine to say")
     assert list_jobs()[0].state == "running"
 
 

@@ -103,9 +103,9 @@ def client(mr_home: Path) -> TestClient:
 
 
 def test_volumes_are_served_to_the_signed_session_only(client: TestClient) -> None:
-    from core.services.viewing import BROWSER_COOKIE, viewer_phases
+    from core.services.viewing import BROWSER_COOKIE, viewer_data
 
-    url = viewer_phases(show_case("MR"), user="local", browser="mine")[0]["url"]
+    url = viewer_data(show_case("MR"), user="local", browser="mine")["phases"][0]["url"]
     client.cookies.set(BROWSER_COOKIE, "mine")
     answer = client.get(url)
     assert answer.status_code == 200
@@ -121,9 +121,9 @@ def test_volumes_are_served_to_the_signed_session_only(client: TestClient) -> No
 
 def test_links_end_with_the_case_and_name_no_patient(client: TestClient) -> None:
     from core.services.cases import delete_case
-    from core.services.viewing import BROWSER_COOKIE, viewer_phases
+    from core.services.viewing import BROWSER_COOKIE, viewer_data
 
-    url = viewer_phases(show_case("MR"), user="local", browser="mine")[0]["url"]
+    url = viewer_data(show_case("MR"), user="local", browser="mine")["phases"][0]["url"]
     client.cookies.set(BROWSER_COOKIE, "mine")
     delete_case("MR")
     assert client.get(url).status_code == 404
@@ -133,3 +133,61 @@ def test_every_answer_carries_the_security_headers(client: TestClient) -> None:
     headers = client.get("/viewer/volume/x/volume.nii.gz").headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_no_code_from_text_and_no_inline_script_but_streamlits_own(client: TestClient) -> None:
+    policy = client.get("/viewer/volume/x/volume.nii.gz").headers["content-security-policy"]
+    parts = dict(p.strip().split(" ", 1) for p in policy.split(";"))
+    assert "unsafe" not in parts["script-src"]
+    assert "'sha256-" in parts["script-src"]
+    assert parts["connect-src"] == "'self'"
+    assert parts["object-src"] == "'none'"
+
+
+def test_only_the_viewers_own_scripts_are_served(client: TestClient) -> None:
+    from ui.routes import app_script
+
+    answer = client.get(app_script())
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    for name in ("nothing.js", "..%2Fcomponent.js", "..%2F..%2Fapp.py", "viewer.html"):
+        assert client.get(f"/viewer/app/x/{name}").status_code == 404
+
+
+def test_a_drawing_is_worked_on_with_its_own_link_only(client: TestClient) -> None:
+    from core.services.viewing import BROWSER_COOKIE, viewer_data
+
+    phase = viewer_data(show_case("MR"), user="local", browser="mine")["phases"][0]
+    client.cookies.set(BROWSER_COOKIE, "mine")
+    draw = phase["operation_url"]
+    refused = client.post(draw, json={"operation": "fill_holes", "mask": None})
+    assert (refused.status_code, refused.json()["error"]) == (422, "Nothing is drawn yet.")
+    assert client.post(draw, content=b"{").status_code == 422
+    reading = phase["url"].split("/")[3]
+    drawing = draw.split("/")[3]
+    assert client.post(f"/viewer/drawing/{reading}", json={}).status_code == 403
+    assert client.get(f"/viewer/volume/{drawing}/volume.nii.gz").status_code == 403
+    assert client.get(draw).status_code == 405
+    client.cookies.set(BROWSER_COOKIE, "other")
+    assert client.post(draw, json={"operation": "fill_holes"}).status_code == 403
+
+
+def test_a_bookmark_of_any_page_begins_a_browser_session(mr_home: Path) -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import HTMLResponse, PlainTextResponse
+    from starlette.routing import Route
+
+    from core.services.viewing import BROWSER_COOKIE
+    from ui.routes import middleware
+
+    pages = [
+        Route("/review", lambda _: HTMLResponse("<p>page</p>")),
+        Route("/static.js", lambda _: PlainTextResponse("x")),
+    ]
+    client = TestClient(Starlette(routes=pages, middleware=middleware()))
+    assert "set-cookie" not in client.get("/static.js").headers
+    set_cookie = client.get("/review").headers["set-cookie"]
+    assert set_cookie.startswith(BROWSER_COOKIE)
+    assert "HttpOnly" in set_cookie
+    assert "SameSite=Strict" in set_cookie
+    assert "set-cookie" not in client.get("/review").headers

@@ -4,14 +4,14 @@ import argparse
 import json
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.cli.masks import add_mask_verbs
+from core.cli.output import Handler, Verb, progress
 from core.domain.errors import HepaBoardError, InputError
-
-Handler = Callable[[argparse.Namespace], Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,11 +68,12 @@ def build_parser() -> argparse.ArgumentParser:
         return made
 
     _add_case_verbs(verb)
+    add_mask_verbs(verb)
     _add_model_verbs(verb)
     return parser
 
 
-def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+def _add_case_verbs(verb: Verb) -> None:
     demo = verb("demo", _demo, "make the synthetic demonstration cohort and its cases")
     demo.add_argument("--cases", type=int, default=8, metavar="N")
     demo.add_argument("--seed", type=int, default=20250, metavar="S")
@@ -85,20 +86,6 @@ def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]
     cases = verb("cases", _cases, "the worklist; `cases show ID` prints one case")
     cases.add_argument("action", nargs="?", choices=["list", "show"], default="list")
     cases.add_argument("id", nargs="?", metavar="ID")
-
-    segment = verb("segment", _segment, "mark the tumour from a seed point or a mask file")
-    segment.add_argument("case", metavar="CASE")
-    how = segment.add_mutually_exclusive_group(required=True)
-    how.add_argument("--seed", metavar="X,Y,Z", help="a point in mm, patient coordinates (LPS)")
-    how.add_argument("--mask", metavar="FILE", help="NIfTI, NRRD, or a DICOM image series as folder or zip")
-    segment.add_argument("--phase", metavar="P", help="the phase the seed or mask belongs to")
-    segment.add_argument("--lesion", type=int, default=1, metavar="N")
-    segment.add_argument("--label", default="tumour", choices=["tumour", "liver", "LOAT"])
-    segment.add_argument("--value", type=int, metavar="V", help="label value, where the file holds several")
-    segment.add_argument(
-        "--spread", type=float, default=2.5, metavar="SD", help="how far values may differ while growing"
-    )
-    segment.add_argument("--resample", action="store_true", help="bring a mask of another grid to the phase's")
 
     radiomics = verb("radiomics", _radiomics, "hand-crafted features of one image and mask")
     radiomics.add_argument("image", nargs="?", metavar="IMAGE")
@@ -139,7 +126,7 @@ def _add_case_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]
     score.add_argument("values", nargs="*", metavar="KEY=VALUE")
 
 
-def _add_model_verbs(verb: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+def _add_model_verbs(verb: Verb) -> None:
     train = verb("train", _train, "run a recipe and write a bundle")
     train.add_argument("recipe", metavar="RECIPE", help="a name in model_registry/recipes, or a YAML file")
     source = train.add_mutually_exclusive_group(required=True)
@@ -167,11 +154,7 @@ def _migrate() -> None:
 def _demo(options: argparse.Namespace) -> Any:
     from core.services.demonstration import make_demonstration
 
-    return make_demonstration(cases=options.cases, seed=options.seed, report=_progress)
-
-
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    return make_demonstration(cases=options.cases, seed=options.seed, report=progress)
 
 
 def _ingest(options: argparse.Namespace) -> Any:
@@ -188,33 +171,6 @@ def _cases(options: argparse.Namespace) -> Any:
             raise InputError("Which case? `cases show ID`.")
         return show_case(options.id).as_json()
     return [asdict(row) for row in list_cases()]
-
-
-def _segment(options: argparse.Namespace) -> Any:
-    from core.services.segment import segment_from_file, segment_from_seed
-
-    if options.seed:
-        point = _point(options.seed)
-        made = segment_from_seed(options.case, point, phase=options.phase, lesion=options.lesion, spread=options.spread)
-    else:
-        made = segment_from_file(
-            options.case,
-            Path(options.mask),
-            phase=options.phase,
-            label=options.label,
-            lesion=options.lesion,
-            value=options.value,
-            resample=options.resample,
-        )
-    return made.as_json()
-
-
-def _point(text: str) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"'{text}' is not a point. Give three numbers in mm: --seed X,Y,Z.") from error
-    return x, y, z
 
 
 def _radiomics(options: argparse.Namespace) -> Any:
@@ -245,7 +201,7 @@ def _radiomics(options: argparse.Namespace) -> Any:
 def _analyse(options: argparse.Namespace) -> Any:
     from core.services.analyse import analyse_case
 
-    made = analyse_case(options.case, options.model, progress=lambda share, text: _progress(f"{share:4.0%} {text}"))
+    made = analyse_case(options.case, options.model, progress=lambda share, text: progress(f"{share:4.0%} {text}"))
     return {"case_id": options.case, "predictions": [p.as_json() for p in made]}
 
 
@@ -281,7 +237,7 @@ def _number(text: str) -> int:
 def _worker(options: argparse.Namespace) -> Any:
     from core.services.worker import serve
 
-    return serve(threads=options.threads, once=options.once, report=_progress)
+    return serve(threads=options.threads, once=options.once, report=progress)
 
 
 def _score(options: argparse.Namespace) -> Any:
