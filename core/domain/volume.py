@@ -24,6 +24,11 @@ class Geometry:
         if min(self.size_xyz) < 1 or min(self.spacing_mm_xyz) <= 0 or len(self.direction) != 9:
             raise ValueError(f"not a geometry: size {self.size_xyz}, spacing {self.spacing_mm_xyz} mm")
 
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Geometry":
+        """A geometry as the database keeps it, with lists in the place of tuples."""
+        return cls(**{name: tuple(values) for name, values in stored.items()})
+
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in mL."""

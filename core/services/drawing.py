@@ -151,8 +151,8 @@ def store_drawing(code: str, message: Any) -> SegmentResult:
     reader = " ".join(str(message.get("reader") or "").split())[:READER_LENGTH] or LOCAL_USER
     with open_session() as session:
         stored = phase_of(find_case(session, code), str(message.get("phase")))
-        sha256, name = stored.file_sha256, stored.phase
-    mask = unpack_drawing(message.get("mask"), file_store().volume(sha256).geometry)
+        geometry, name = Geometry.from_json(stored.geometry), stored.phase
+    mask = unpack_drawing(message.get("mask"), geometry)
     return store_mask(
         code,
         mask,

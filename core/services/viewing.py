@@ -88,7 +88,7 @@ def viewer_data(
             "operation_url": link(p["sha256"], use="draw"),
         }
         if shown:
-            labels = _labels(case, p["sha256"], shown, shell_mm, derived)
+            labels = _labels(case, p["geometry"], shown, shell_mm, derived)
             item |= {"labels_id": labels, "labels_url": link(labels)}
         phases.append(item)
     return {
@@ -189,14 +189,19 @@ def _granted(token: str, *, browser: str, use: str) -> VolumeGrant:
     return grant
 
 
-def _labels(case: CaseView, phase: str, shown: list[Structure], shell_mm: float | None, derived: DerivedFiles) -> str:
-    """The label volume of all structures on a phase's grid: each voxel holds the sum of its structures' bits."""
+def _labels(
+    case: CaseView, grid: dict[str, Any], shown: list[Structure], shell_mm: float | None, derived: DerivedFiles
+) -> str:
+    """The label volume of all structures on a grid: each voxel holds the sum of its structures' bits.
+
+    Phases on one grid share it.
+    """
     organs = [m.sha256 for m in case.masks if m.label == "liver"]
-    name = derived.name("labels", phase, [(s.key, s.sha256, s.bit) for s in shown], shell_mm, organs)
+    name = derived.name("labels", grid, [(s.key, s.sha256, s.bit) for s in shown], shell_mm, organs)
 
     def content() -> bytes:
         store = file_store()
-        geometry: Geometry = store.volume(phase).geometry
+        geometry = Geometry.from_json(grid)
         labels = np.zeros(geometry.size_xyz[::-1], np.uint16 if len(shown) > 8 else np.uint8)
         for s in shown:
             mask = shell_preview(case.code, shell_mm or 0.0) if s.kind == "shell" else store.volume(s.sha256)

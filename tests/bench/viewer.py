@@ -138,7 +138,7 @@ def served(script: str, environment: dict[str, str]) -> Iterator[str]:
 
 
 def study(playwright: Any, address: str, name: str) -> None:
-    from tests.browser.conftest import _found
+    from tests.browser.conftest import _found, wait_until
 
     case = STUDIES[name][0]
     times: dict[str, list[float]] = {"first": [], "all": [], "since navigation": []}
@@ -149,7 +149,7 @@ def study(playwright: Any, address: str, name: str) -> None:
         page.get_by_role("heading", name="Worklist").wait_for()
         page.add_init_script(WATCH)
         page.goto(f"{address}/review?case={case}")
-        page.wait_for_function("window.marks?.all", timeout=240_000)
+        wait_until(page, "Boolean(window.marks?.all)")
         marks = page.evaluate("window.marks")
         times["first"].append(marks["first"] - marks["mounted"])
         times["all"].append(marks["all"] - marks["mounted"])
@@ -172,6 +172,8 @@ def study(playwright: Any, address: str, name: str) -> None:
 
 def saved_masks(page: Any) -> list[float]:
     """From pressing Save to the stored mask drawn in the drawing's place, on the phase it was drawn on."""
+    from tests.browser.conftest import wait_until
+
     taken = []
     for n in range(3):
         page.get_by_role("button", name="Draw this mask").click()
@@ -182,9 +184,9 @@ def saved_masks(page: Any) -> list[float]:
         page.mouse.up()
         started = time.perf_counter()
         page.locator(".hb-save").click()
-        page.wait_for_function("document.querySelector('.hb-viewer').dataset.drawing === ''", timeout=120_000)
+        wait_until(page, "document.querySelector('.hb-viewer').dataset.drawing === ''")
         taken.append((time.perf_counter() - started) * 1000)
-        page.wait_for_function("Number(document.querySelector('.hb-viewer').dataset.masks) >= 3", timeout=120_000)
+        wait_until(page, "Number(document.querySelector('.hb-viewer').dataset.masks) >= 3")
         page.wait_for_timeout(1500)
     return taken
 

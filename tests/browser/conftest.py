@@ -9,8 +9,12 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 PROJECT = Path(__file__).parents[2]
 SCREENSHOTS = PROJECT / "build" / "screenshots"
@@ -87,6 +91,14 @@ def _found() -> str | None:
     from shutil import which
 
     return which("chromium") or which("chromium-browser") or which("google-chrome")
+
+
+def wait_until(page: "Page", expression: str, *, timeout_ms: float = SLOW_MS) -> None:
+    """Wait until a JavaScript expression is true. Playwright's own way needs eval, which the app's policy forbids."""
+    end = time.monotonic() + timeout_ms / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not true in time: {expression}"
+        page.wait_for_timeout(25)
 
 
 def zipped(folder: Path, out: Path) -> Path:

@@ -14,7 +14,8 @@ export class Labels {
     const labels = new Labels(grid);
     const volume = await loader.volume({ url, grid });
     volume.slices.forEach((slice, k) => {
-      if (slice.some((v) => v !== 0)) labels.slices[k] = Uint16Array.from(slice);
+      // A copy: the slice itself would keep the whole slab it came in alive.
+      if (slice.some((v) => v !== 0)) labels.slices[k] = slice.slice();
     });
     return labels;
   }

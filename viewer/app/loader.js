@@ -1,11 +1,17 @@
-// Fetching volumes: one worker at a time reads and unpacks, and hands slabs of slices over as they come.
+// Fetching volumes: workers read and unpack, and hand slabs of slices over as they come.
+//
+// The first volume has the machine to itself; when something of it is there, a second worker joins.
 
 import { Volume } from "./volume.js";
+
+const WORKERS = 2;
 
 export class Loader {
   constructor() {
     this.waiting = [];
-    this.busy = false;
+    this.idle = [];
+    this.busy = new Set();
+    this.begun = false;
     this.closed = false;
   }
 
@@ -27,22 +33,25 @@ export class Loader {
   }
 
   next() {
-    if (this.busy || this.closed || !this.waiting.length) return;
-    this.busy = true;
+    if (this.closed || !this.waiting.length || this.busy.size >= (this.begun ? WORKERS : 1)) return;
+    const worker = this.idle.pop() ?? new Worker(new URL("./loader.worker.js", import.meta.url), { type: "module" });
     const { request, onSlab, resolve, reject } = this.waiting.shift();
-    this.worker ??= new Worker(new URL("./loader.worker.js", import.meta.url), { type: "module" });
-    this.worker.onmessage = ({ data }) => {
+    this.busy.add(worker);
+    worker.onmessage = ({ data }) => {
       if (data.voxels) onSlab(data);
-      if (!data.done && !data.error) return;
-      this.busy = false;
-      data.error ? reject(new Error(data.error)) : resolve();
+      if (data.done || data.error) {
+        this.busy.delete(worker);
+        this.idle.push(worker);
+        data.error ? reject(new Error(data.error)) : resolve();
+      }
+      this.begun = true;
       this.next();
     };
-    this.worker.postMessage({ ...request, url: new URL(request.url, location.origin).href });
+    worker.postMessage({ ...request, url: new URL(request.url, location.origin).href });
   }
 
   close() {
     this.closed = true;
-    this.worker?.terminate();
+    for (const worker of [...this.busy, ...this.idle]) worker.terminate();
   }
 }

@@ -1,6 +1,7 @@
 // One canvas: a slice of a phase with its window, heat map, masks, drawing, crosshair, letters, scale bar, measurements.
 
 import { mapTable, rgb } from "./colours.js";
+import { Buffer2d, marks } from "./marks.js";
 import { drawAnnotation } from "./measure.js";
 import { Plane } from "./planes.js";
 
@@ -186,41 +187,33 @@ export class Pane {
     const parts = [];
     if (phase.labels) {
       const bits = viewer.visibleBits(phase);
-      parts.push({ source: phase.labels, bits, colours: viewer.colours, name: "labels" });
+      parts.push({ source: phase.labels, bits, colours: viewer.colours, proposals: viewer.proposals });
     }
     const edit = viewer.edit;
-    if (viewer.workbench.drawsOn(phase)) parts.push({ source: edit.drawing, bits: 1, colours: { 1: edit.colour }, name: "drawing" });
+    if (viewer.workbench.drawsOn(phase)) parts.push({ source: edit.drawing, bits: 1, colours: { 1: edit.colour }, proposals: 0 });
     for (const part of parts) this.paintPart(part, slice);
   }
 
-  paintPart({ source, bits, colours, name }, slice) {
-    const key = `${slice}:${source.revision}:${bits}:${this.viewer.maskStyle}:${source.serial}`;
-    const held = (this.cache[name] ??= {});
-    if (held.key !== key) {
-      held.key = key;
-      held.marked = this.plane.extract((k) => source.slices[k], slice, name === "labels" ? Uint16Array : Uint8Array);
-      held.paths = held.marked ? outlines(held.marked, this.plane, bits) : new Map();
-      held.fill = new Buffer2d();
-      if (held.marked && this.viewer.maskStyle === "fill") fillColours(held.fill, held.marked, this.plane, bits, colours);
-    }
-    if (!held.marked) return;
+  paintPart({ source, bits, colours, proposals }, slice) {
+    const drawn = marks(source, this.plane, slice, bits, colours, this.viewer.maskStyle === "fill");
+    if (!drawn) return;
     const c = this.context;
-    if (this.viewer.maskStyle === "fill" && held.fill.canvas) {
+    const scale = this.scale;
+    const [x, y] = this.fromPixel([-0.5, -0.5]);
+    if (drawn.fill) {
       c.globalAlpha = 0.35;
       c.imageSmoothingEnabled = false;
-      const [x, y] = this.fromPixel([-0.5, -0.5]);
       const { width, height, spacingU, spacingV } = this.plane;
-      c.drawImage(held.fill.canvas, x, y, width * spacingU * this.scale, height * spacingV * this.scale);
+      c.drawImage(drawn.fill.canvas, x, y, width * spacingU * scale, height * spacingV * scale);
       c.globalAlpha = 1;
     }
-    const [x, y] = this.fromPixel([-0.5, -0.5]);
     c.save();
     c.translate(x, y);
-    c.scale(this.scale, this.scale);
-    c.lineWidth = 1.6 / this.scale;
-    for (const [bit, path] of held.paths) {
+    c.scale(scale, scale);
+    c.lineWidth = 1.6 / scale;
+    for (const [bit, path] of drawn.paths) {
       c.strokeStyle = rgb(colours[bit] ?? [255, 255, 255]);
-      c.setLineDash(this.viewer.isProposal?.(bit) && name === "labels" ? [4 / this.scale, 3 / this.scale] : []);
+      c.setLineDash(bit & proposals ? [4 / scale, 3 / scale] : []);
       c.stroke(path);
     }
     c.restore();
@@ -296,68 +289,6 @@ export class Pane {
     const read = Number.isFinite(value) ? `${formatted(value)}${unit}` : "";
     setText(this.element.querySelector(".hb-info"), `${inside ? slice + 1 : "–"}/${this.plane.depth}${read ? ` · ${read}` : ""}`);
   }
-}
-
-// A canvas of its own for pixels that are made once and drawn many times.
-class Buffer2d {
-  fit(width, height) {
-    if (!this.canvas || this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas = document.createElement("canvas");
-      this.canvas.width = width;
-      this.canvas.height = height;
-      this.context = this.canvas.getContext("2d");
-      this.data = this.context.createImageData(width, height);
-      this.words = new Uint32Array(this.data.data.buffer);
-    }
-    return this.words;
-  }
-
-  put() {
-    this.context.putImageData(this.data, 0, 0);
-  }
-}
-
-function fillColours(buffer, marked, plane, bits, colours) {
-  const out = buffer.fit(plane.width, plane.height);
-  const words = {};
-  for (let at = 0; at < marked.length; at++) {
-    const on = marked[at] & bits;
-    out[at] = on ? (words[on] ??= blended(on, colours)) : 0;
-  }
-  buffer.put();
-}
-
-// Where structures overlap, the lower bit is in front: lesions come before the liver they lie in.
-function blended(on, colours) {
-  const [r, g, b] = colours[on & -on] ?? [255, 255, 255];
-  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
-}
-
-// Boundaries between marked and unmarked pixels, as paths in mm from the first pixel's corner.
-function outlines(marked, plane, bits) {
-  const paths = new Map();
-  const { width, height, spacingU: su, spacingV: sv } = plane;
-  const edge = (difference, x1, y1, x2, y2) => {
-    for (let rest = difference; rest; rest &= rest - 1) {
-      const bit = rest & -rest;
-      let path = paths.get(bit);
-      if (!path) paths.set(bit, (path = new Path2D()));
-      path.moveTo(x1 * su, y1 * sv);
-      path.lineTo(x2 * su, y2 * sv);
-    }
-  };
-  for (let row = 0, at = 0; row < height; row++) {
-    for (let column = 0; column < width; column++, at++) {
-      const here = marked[at] & bits;
-      const before = column ? marked[at - 1] & bits : 0;
-      const above = row ? marked[at - width] & bits : 0;
-      if (here !== before) edge(here ^ before, column, row, column, row + 1);
-      if (here !== above) edge(here ^ above, column, row, column + 1, row);
-      if (here && column === width - 1) edge(here, width, row, width, row + 1);
-      if (here && row === height - 1) edge(here, column, height, column + 1, height);
-    }
-  }
-  return paths;
 }
 
 export function formatted(value) {

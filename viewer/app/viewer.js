@@ -105,6 +105,7 @@ export class Viewer {
   takeStructures(data) {
     this.structures = data.structures;
     this.colours = Object.fromEntries(data.structures.map((s) => [s.bit, s.colour]));
+    this.proposals = data.structures.reduce((bits, s) => (s.kind === "proposal" ? bits | s.bit : bits), 0);
     const legend = this.part("legend");
     legend.replaceChildren(
       ...data.structures.map((s) => {
@@ -137,33 +138,14 @@ export class Viewer {
   load() {
     const shown = new Set(this.panes.filter((p) => p.plane).map((p) => p.phase));
     const order = [...new Set([...(shown.has(this.active) ? [this.active] : []), ...shown, this.active, ...this.phases])];
+    order.forEach((phase, position) => {
+      this.loadImage(phase);
+      // The masks of what is looked at come before the other images.
+      if (position === 0) this.loadLabels(phase);
+    });
+    for (const phase of order.slice(1)) this.loadLabels(phase);
     for (const phase of order) {
-      if (phase.volume || phase.loading) continue;
-      phase.loading = true;
-      const progressive = this.data.modality === "CT";
-      const arrived = (volume) => {
-        if (!progressive && !volume.complete) return;
-        phase.volume = volume;
-        this.redraw();
-      };
-      this.loader.volume({ url: phase.url, grid: phase.grid, onSlab: arrived }).then(() => this.mark(), (error) => this.failed(phase, error));
-    }
-    for (const phase of order) {
-      if (phase.labels_id === phase.labelsHeld || !phase.labels_id) continue;
-      const wanted = (phase.labelsHeld = phase.labels_id);
-      Labels.load(this.loader, phase.labels_url, phase.grid).then(
-        (labels) => {
-          if (phase.labelsHeld !== wanted) return;
-          phase.labels = labels;
-          phase.labelsShown = wanted;
-          this.workbench.labelsArrived(phase);
-          this.mark();
-        },
-        (error) => this.failed(phase, error),
-      );
-    }
-    for (const phase of order) {
-      if (!phase.labels_id && phase.labels) phase.labels = phase.labelsHeld = phase.labelsShown = null;
+      if (!phase.labels_id && phase.labels) phase.labels = phase.labelsHeld = phase.labelsShown = phase.labelsComing = null;
       const map = phase.map;
       if (!map || map.volume || map.loading) continue;
       map.loading = true;
@@ -173,6 +155,38 @@ export class Viewer {
       }, (error) => this.failed(phase, error));
     }
     this.mark();
+  }
+
+  loadImage(phase) {
+    if (phase.volume || phase.loading) return;
+    phase.loading = true;
+    // MR is shown when it is whole: its window comes from all of its voxels.
+    const progressive = this.data.modality === "CT";
+    const arrived = (volume) => {
+      if (!progressive && !volume.complete) return;
+      phase.volume = volume;
+      this.redraw();
+    };
+    this.loader.volume({ url: phase.url, grid: phase.grid, onSlab: arrived }).then(() => this.mark(), (error) => this.failed(phase, error));
+  }
+
+  // Phases on one grid share their label volume: it has the same id and is fetched once.
+  loadLabels(phase) {
+    const wanted = phase.labels_id;
+    if (!wanted || phase.labelsHeld === wanted) return;
+    phase.labelsHeld = wanted;
+    const other = this.phases.find((p) => p !== phase && p.labelsHeld === wanted);
+    phase.labelsComing = other?.labelsComing ?? Labels.load(this.loader, phase.labels_url, phase.grid);
+    phase.labelsComing.then(
+      (labels) => {
+        if (phase.labelsHeld !== wanted) return;
+        phase.labels = labels;
+        phase.labelsShown = wanted;
+        this.workbench.labelsArrived(phase);
+        this.mark();
+      },
+      (error) => this.failed(phase, error),
+    );
   }
 
   failed(phase, error) {
@@ -356,10 +370,6 @@ export class Viewer {
     let bits = 0;
     for (const s of this.structures) if (!this.hidden.has(s.key)) bits |= s.bit;
     return this.workbench.drawsOn(phase) ? bits & ~this.edit.bit : bits;
-  }
-
-  isProposal(bit) {
-    return this.structures.some((s) => s.bit === bit && s.kind === "proposal");
   }
 
   mapShown(phase) {
