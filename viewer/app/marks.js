@@ -10,7 +10,7 @@ export class Buffer2d {
       this.canvas = document.createElement("canvas");
       this.canvas.width = width;
       this.canvas.height = height;
-      this.context = this.canvas.getContext("2d");
+      this.context = this.canvas.getContext("2d", { willReadFrequently: true });
       this.data = this.context.createImageData(width, height);
       this.words = new Uint32Array(this.data.data.buffer);
     }

@@ -19,7 +19,9 @@ export class Pane {
       '<button type="button" class="hb-link" aria-pressed="true"></button><span class="hb-info"></span></div>' +
       '<div class="hb-canvas-box"><canvas tabindex="0"></canvas></div>';
     this.canvas = this.element.querySelector("canvas");
-    this.context = this.canvas.getContext("2d", { alpha: false });
+    // Kept in main memory: slices change with every step, and sending them and their outlines to a graphics card first
+    // (or to its emulation) costs several times what drawing them does.
+    this.context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     this.image = new Buffer2d();
     this.fills = new Buffer2d();
     this.heat = new Buffer2d();
