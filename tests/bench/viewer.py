@@ -32,8 +32,7 @@ new MutationObserver(() => {
   if (!d) return;
   mark('mounted');
   if (Number(d.shown) >= 1) mark('first');
-  if (Number(d.ready) >= 3) mark('images');
-  if (Number(d.ready) >= 3 && Number(d.masks) >= 3) mark('all');
+  if (Number(d.shown) >= 3 && Number(d.ready) >= 3 && Number(d.masks) >= 3) mark('all');
 }).observe(document, { subtree: true, childList: true, attributes: true });
 """
 # One action a frame. The viewer draws in the frame's callback, ahead of ours: `script` is until the drawing calls are
