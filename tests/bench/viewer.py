@@ -35,31 +35,34 @@ new MutationObserver(() => {
   if (Number(d.shown) >= 3 && Number(d.ready) >= 3 && Number(d.masks) >= 3) mark('all');
 }).observe(document, { subtree: true, childList: true, attributes: true });
 """
-# One action a frame. The viewer draws in the frame's callback, ahead of ours: `script` is until the drawing calls are
-# made, `frame` until the next frame begins, with rasterisation and the wait for the screen's beat in it.
+# One action a frame, as when a wheel is turned without pause. `drawn`: from the event until the drawing calls are made
+# (the viewer draws in the next frame's callback, ahead of ours, so the screen's beat of 16.7 ms is in it). `interval`:
+# from frame to frame while this goes on; 16.7 ms is 60 a second, the most a screen shows.
 STEP = """async ([what, count]) => {
   const canvas = document.querySelector('.hb-pane canvas');
   const box = canvas.getBoundingClientRect();
   const at = { clientX: box.left + 100, clientY: box.top + 100, bubbles: true, cancelable: true, pointerId: 1 };
   const next = () => new Promise((r) => requestAnimationFrame(() => r(performance.now())));
-  const script = [], frame = [];
+  const drawn = [], interval = [];
+  let before = 0;
   if (what === 'window') {
     canvas.setPointerCapture = () => {};
     canvas.dispatchEvent(new PointerEvent('pointerdown', { ...at, button: 2 }));
   }
   for (let i = 0; i < count; i++) {
-    await next();
     const begun = performance.now();
     if (what === 'step') canvas.dispatchEvent(new WheelEvent('wheel', { ...at, deltaY: i % 40 < 20 ? 100 : -100 }));
     else {
       const moved = { ...at, clientX: at.clientX + (i % 20) * 5, clientY: at.clientY + i };
       canvas.dispatchEvent(new PointerEvent('pointermove', moved));
     }
-    script.push(await next() - begun);
-    frame.push(await next() - begun);
+    const now = await next();
+    drawn.push(now - begun);
+    if (before) interval.push(now - before);
+    before = now;
   }
   if (what === 'window') canvas.dispatchEvent(new PointerEvent('pointerup', at));
-  return { script, frame };
+  return { drawn, interval };
 }"""
 
 
@@ -160,11 +163,11 @@ def study(playwright: Any, address: str, name: str) -> None:
     row("three phases with masks", times["all"])
     row("first image after navigation", times["since navigation"])
     page.wait_for_timeout(1000)
-    print(f"  {'memory of the page (PSS of its process)':46} {renderer_mb(browser, page):8.0f} MB")
+    print(f"  {'memory of the page (PSS of its process)':50} {renderer_mb(browser, page):8.0f} MB")
     for what, label in (("step", "linked step, three canvases"), ("window", "window drag, three canvases")):
         found = page.evaluate(STEP, [what, STEPS])
-        row(f"{label}: script", found["script"])
-        row(f"{label}: frame", found["frame"])
+        row(f"{label}: event to drawn", found["drawn"])
+        row(f"{label}: from frame to frame", found["interval"])
     row("stroke to stored mask", saved_masks(page))
     browser.close()
 
@@ -204,7 +207,7 @@ def renderer_mb(browser: Any, page: Any) -> float:
 
 def row(label: str, milliseconds: list[float]) -> None:
     worst = float(np.percentile(milliseconds, 95))
-    print(f"  {label:46} {median(milliseconds):8.1f} ms median {worst:9.1f} ms 95th percentile")
+    print(f"  {label:50} {median(milliseconds):8.1f} ms median {worst:9.1f} ms 95th percentile")
 
 
 PLAIN = """
