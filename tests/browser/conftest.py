@@ -1,5 +1,6 @@
 """A served app with the demonstration models, and a real Chromium to drive it."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,9 +8,9 @@ import sys
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,11 +34,31 @@ SLOW_MS = 240_000
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the app, serving a home of its own with two demonstration cases."""
-    home = tmp_path_factory.mktemp("served") / "home"
-    environment = {**os.environ, "HEPABOARD_HOME": str(home)}
+def served_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of the served app: a home of its own."""
+    environment = {**os.environ, "HEPABOARD_HOME": str(tmp_path_factory.mktemp("served") / "home")}
     environment.pop("HEPABOARD_DATABASE_URL", None)
+    return environment
+
+
+@pytest.fixture(scope="session")
+def command(server: str, served_environment: dict[str, str]) -> Callable[..., Any]:
+    """Run a verb of the command line in the served app's home; returns what it prints."""
+    del server
+
+    def run(*arguments: str) -> Any:
+        call = [sys.executable, "-m", "core", *arguments, "--json"]
+        done = subprocess.run(call, cwd=PROJECT, env=served_environment, check=True, capture_output=True, text=True)
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server(served_environment: dict[str, str]) -> Iterator[str]:
+    """The address of the app with two demonstration cases."""
+    environment = served_environment
+    home = Path(environment["HEPABOARD_HOME"])
     subprocess.run(
         [sys.executable, "-m", "core", "demo", "--cases", "2"], cwd=PROJECT, env=environment, check=True,
         capture_output=True,

@@ -3,64 +3,26 @@
 import re
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import SCREENSHOTS, SLOW_MS, zipped
+from tests.browser.conftest import SLOW_MS, zipped
+from tests.browser.steps import (
+    at,
+    choose,
+    click_in,
+    import_mask,
+    in_browser,
+    labels_shown,
+    open_import,
+    open_page,
+    position,
+    shoot,
+    take_in,
+    tool,
+    wait_for_viewer,
+)
 
-pytestmark = [
-    pytest.mark.browser,
-    # Playwright's sync API leaves its event loop's sockets to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-def open_page(browser: Browser, address: str, *, scheme: str = "light", size: tuple[int, int] = (1280, 800)) -> Page:
-    context = browser.new_context(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(address)
-    expect(page.get_by_role("heading", name="Worklist")).to_be_visible()
-    return page
-
-
-def shoot(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.wait_for_timeout(800)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
-
-
-def wait_for_viewer(page: Page, panes: int) -> None:
-    page.locator(f'.hb-viewer[data-ready="{panes}"]').wait_for(timeout=SLOW_MS)
-
-
-def take_in(page: Page, archive: Path, name: str) -> None:
-    page.get_by_role("button", name="Take in a new study").click()
-    expect(page.get_by_role("heading", name="Intake")).to_be_visible()
-    page.locator('input[type="file"]').first.set_input_files(archive)
-    page.get_by_label("Case name").fill(name)
-    page.get_by_label("Case name").press("Tab")
-    page.get_by_role("button", name="Take in", exact=True).click(timeout=SLOW_MS)
-    expect(page.get_by_text(f"Taken in as {name}")).to_be_visible(timeout=SLOW_MS)
-
-
-def import_mask(page: Page, archive: Path, says: str) -> None:
-    body = page.locator('[data-testid="stPopoverBody"]')
-    if not body.is_visible():
-        page.get_by_role("button", name="Import a mask").click()
-    page.locator('[data-testid="stPopoverBody"] input[type="file"]').set_input_files(archive)
-    page.get_by_role("button", name="Import", exact=True).click(timeout=SLOW_MS)
-    expect(page.get_by_text(says)).to_be_visible(timeout=SLOW_MS)
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=re.compile(label)).click()
-    page.get_by_role("option", name=option, exact=True).click()
-
-
-def overlay_of(page: Page) -> str:
-    return page.locator(".hb-viewer").get_attribute("data-overlays") or ""
+pytestmark = in_browser
 
 
 def test_a_real_ct_goes_from_dicom_to_the_tumour_board(
@@ -82,22 +44,22 @@ def test_a_real_ct_goes_from_dicom_to_the_tumour_board(
     before = int(pane.get_attribute("data-slice") or 0)
     pane.locator("canvas").hover()
     page.mouse.wheel(0, -200)
-    page.wait_for_function(f"document.querySelector('.hb-pane').dataset.slice != '{before}'")
+    expect(pane).not_to_have_attribute("data-slice", str(before))
     shoot(page, "03-review-scrolled")
 
     # The volumes that the data's own description states.
     import_mask(
         page, zipped(ircad / "MASKS_DICOM" / "livertumor1", tmp_path / "t1.zip"), "Tumour 1: 85.64 mL imported."
     )
-    page.wait_for_function("!document.querySelector('.hb-viewer').dataset.overlays.includes('none')", timeout=SLOW_MS)
-    first_overlay = overlay_of(page)
+    page.locator('.hb-viewer[data-masks="1"]').wait_for(timeout=SLOW_MS)
+    first = labels_shown(page)
+    open_import(page)
     choose(page, "Lesion", "2")
     import_mask(
         page, zipped(ircad / "MASKS_DICOM" / "livertumor2", tmp_path / "t2.zip"), "Tumour 2: 78.64 mL imported."
     )
-    page.wait_for_function(
-        f"document.querySelector('.hb-viewer').dataset.overlays != '{first_overlay}'", timeout=SLOW_MS
-    )
+    expect(page.locator(".hb-viewer")).not_to_have_attribute("data-labels", first, timeout=SLOW_MS)
+    page.keyboard.press("Escape")
     page.wait_for_timeout(1500)
     shoot(page, "04-review-masks")
 
@@ -153,82 +115,40 @@ def test_a_region_grows_from_a_seed_on_the_other_real_ct(
     page.get_by_role("button", name="Confirm and open the viewer").click()
     wait_for_viewer(page, 1)
     # A hypoattenuating area; which structure it is does not matter for the tool.
-    move_crosshair(page, (-14.8, 0.0, -251.0))
-    page.get_by_role("button", name="Grow from crosshair").click()
-    expect(page.get_by_text(re.compile(r"Lesion 1: \d+\.\d mL grown on PVP"))).to_be_visible(timeout=SLOW_MS)
-    page.wait_for_function("!document.querySelector('.hb-viewer').dataset.overlays.includes('none')", timeout=SLOW_MS)
+    page.get_by_role("button", name="Draw this mask").click()
+    target = (-14.8, 0.0, -251.0)
+    move_crosshair(page, target)
+    tool(page, "Grow")
+    page.mouse.click(*seen_at(page, target))
+    expect(page.locator(".hb-drawn")).to_contain_text("mL grown", timeout=SLOW_MS)
+    page.get_by_role("button", name="Save mask").click()
+    expect(page.get_by_text(re.compile(r"Lesion 1: \d+\.\d mL saved on PVP"))).to_be_visible(timeout=SLOW_MS)
+    page.locator('.hb-viewer[data-masks="1"]').wait_for(timeout=SLOW_MS)
     shoot(page, "08-review-grown")
     page.context.close()
 
 
 def move_crosshair(page: Page, target_lps: tuple[float, float, float]) -> None:
-    """Step through slices with the arrow keys, then click: two clicks tell how pixels become millimetres."""
-    canvas = page.locator(".hb-pane canvas").first
-
-    def click(fx: float, fy: float) -> list[float]:
-        box = canvas.bounding_box()
-        assert box
-        page.mouse.click(box["x"] + fx * box["width"], box["y"] + fy * box["height"])
-        page.wait_for_timeout(400)
-        return position(page)
-
-    a, b = click(0.45, 0.4), click(0.55, 0.6)
-    fx = 0.45 + (target_lps[0] - a[0]) / (b[0] - a[0]) * 0.1
-    fy = 0.4 + (target_lps[1] - a[1]) / (b[1] - a[1]) * 0.2
-    at = click(fx, fy)
-    canvas.focus()
+    """Step through slices with the arrow keys until the slice of a point is shown."""
+    tool(page, "Crosshair")
+    click_in(page, 0.5, 0.5)
     for _ in range(200):
-        gap = target_lps[2] - at[2]
+        gap = target_lps[2] - position(page)[2]
         if abs(gap) <= 1.3:
-            break
+            return
         page.keyboard.press("ArrowUp" if gap > 0 else "ArrowDown")
-        page.wait_for_timeout(60)
-        at = position(page)
-    assert max(abs(x - y) for x, y in zip(at, target_lps, strict=True)) < 2.0
+        page.wait_for_timeout(30)
+    raise AssertionError("the slice was not reached")
 
 
-def position(page: Page) -> list[float]:
-    return [float(v) for v in (page.locator(".hb-viewer").get_attribute("data-position") or "").split(",")]
-
-
-def test_four_phases_share_one_crosshair_and_a_rerun_loads_nothing_again(server: str, browser: Browser) -> None:
-    page = open_page(browser, server, scheme="dark", size=(1920, 1080))
-    requests: list[str] = []
-    page.on("request", lambda r: requests.append(r.url) if "/viewer/volume/" in r.url else None)
-    page.goto(f"{server}/review?case=DEMO-MR-02")
-    wait_for_viewer(page, 4)
-    canvases = page.locator(".hb-pane canvas")
-    canvases.nth(2).hover()
-    page.mouse.wheel(0, 300)
-    page.wait_for_timeout(1500)
-    assert len({p.get_attribute("data-slice") for p in page.locator(".hb-pane").all()}) == 1
-    loaded = len(requests)
-    choose(page, "Lesion", "2")  # a widget outside the viewer: the script runs again
-    page.wait_for_timeout(3000)
-    assert len(requests) == loaded
-    assert page.locator('.hb-viewer[data-ready="4"]').count() == 1
-    page.locator(".hb-presets").select_option(label="Liver contrast")
-    page.wait_for_function("document.querySelector('.hb-viewer').dataset.window === 'liver'")
-    page.wait_for_timeout(6000)
-    shoot(page, "09-review-mr-dark")
-    page.goto(f"{server}/risk?case=DEMO-MR-02")
-    expect(page.get_by_text("Synthetic demonstration data")).to_be_visible()
-    expect(page.locator(".js-plotly-plot").get_by_text("PVP radiomics signature (log odds)")).to_be_visible()
-    shoot(page, "10-risk-dark")
-    page.goto(f"{server}/board?case=DEMO-MR-02")
-    expect(page.get_by_text("R on the left").first).to_be_visible(timeout=SLOW_MS)
-    shoot(page, "11-board-dark")
-    page.context.close()
-
-
-def test_a_copied_volume_link_is_refused_in_another_browser_session(server: str, browser: Browser) -> None:
-    page = open_page(browser, server)
-    with page.expect_request(lambda r: "/viewer/volume/" in r.url, timeout=SLOW_MS) as seen:
-        page.goto(f"{server}/review?case=DEMO-CT-01")
-    url = seen.value.url
-    assert page.context.request.get(url).status == 200
-    stranger = browser.new_context()
-    assert stranger.request.get(url).status == 403
-    assert "DEMO" not in url
-    stranger.close()
-    page.context.close()
+def seen_at(page: Page, target_lps: tuple[float, float, float]) -> tuple[float, float]:
+    """Where a point of the shown slice is on the screen: two clicks tell how pixels become millimetres."""
+    tool(page, "Crosshair")
+    found = []
+    for fx, fy in ((0.45, 0.4), (0.55, 0.6)):
+        click_in(page, fx, fy)
+        page.wait_for_timeout(100)
+        found.append(position(page))
+    (ax, ay, _), (bx, by, _) = found
+    tool(page, "Grow")
+    return at(page, 0.45 + (target_lps[0] - ax) / (bx - ax) * 0.1, 0.4 + (target_lps[1] - ay) / (by - ay) * 0.2)
