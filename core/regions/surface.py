@@ -32,7 +32,8 @@ def surface_stl(mask: Volume) -> bytes:
     low, high = marked.min(axis=0) - pad, marked.max(axis=0) + pad + 1
     box = np.zeros(tuple(high - low), np.float32)
     box[tuple((marked - low).T)] = 1.0
-    soft = ndimage.gaussian_filter(box, step * 0.6 / spacing_zyx)
+    # Thick slices make steps; half of their thickness rounds them.
+    soft = ndimage.gaussian_filter(box, max(step * 0.6, spacing_zyx.max() / 2) / spacing_zyx)
     shrink = np.minimum(1.0, spacing_zyx / step)
     coarse = ndimage.zoom(soft, shrink, order=1, grid_mode=False)
     # With grid_mode off the first and last voxel keep their place: the step follows from the numbers of voxels.

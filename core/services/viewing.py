@@ -93,6 +93,7 @@ def viewer_data(
         phases.append(item)
     return {
         "modality": case.modality,
+        "synthetic": case.synthetic,
         "phases": phases,
         "first": next((s.value for s in SEED_PHASES if s.value in {p["phase"] for p in case.phases}), ""),
         "structures": [asdict(s) for s in shown],

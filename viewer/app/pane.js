@@ -130,6 +130,8 @@ export class Pane {
     viewer.tool?.paint?.(c, this);
     this.paintLetters();
     this.paintScaleBar();
+    // On the image itself: a screenshot and the full screen leave the page's own notice behind.
+    if (viewer.data.synthetic) this.text("synthetic", this.size[0] - 8, this.size[1] - 10, "right");
     this.describe(slice, true);
   }
 

@@ -3,10 +3,11 @@
 // The data comes from ui/viewer.py. Volumes are known by content, so a rerun that only adds a mask reloads that mask.
 
 import { rgb } from "./colours.js";
+import { wire } from "./controls.js";
 import { makeDrawingTools } from "./draw.js";
-import { onKey, showKeys } from "./keys.js";
-import { Labels } from "./labels.js";
+import { LAYOUTS, panesOf } from "./layouts.js";
 import { Loader } from "./loader.js";
+import { load } from "./loading.js";
 import { Pane } from "./pane.js";
 import { pointerEvents } from "./pointer.js";
 import { Surface } from "./surface.js";
@@ -14,7 +15,6 @@ import { makeTools } from "./tools.js";
 import { Grid } from "./volume.js";
 import { Workbench } from "./workbench.js";
 
-const LAYOUTS = { one: "One", two: "Two", all: "All phases", mpr: "Three planes", surface: "3D" };
 const CINE_MS = 600;
 const PREFERENCES_MS = 700;
 const UP = { axial: [0, 0, 1], coronal: [0, -1, 0], sagittal: [-1, 0, 0] };
@@ -39,7 +39,7 @@ export class Viewer {
     this.drawingTools = makeDrawingTools(this);
     this.workbench = new Workbench(this);
     this.tool = this.tools.crosshair;
-    this.wire();
+    wire(this);
   }
 
   part(name) {
@@ -61,7 +61,7 @@ export class Viewer {
       this.focused = String(data.focus_mm_lps);
       if (first || !this.edit) this.moveTo(data.focus_mm_lps);
     }
-    this.load();
+    load(this);
     this.redraw();
   }
 
@@ -132,69 +132,6 @@ export class Viewer {
     this.choosePreset(data.presets[0]);
   }
 
-  // ---- loading --------------------------------------------------------------------------------------------------
-
-  // The active phase first, then what is on screen, then the rest; masks follow the images.
-  load() {
-    const shown = new Set(this.panes.filter((p) => p.plane).map((p) => p.phase));
-    const order = [...new Set([...(shown.has(this.active) ? [this.active] : []), ...shown, this.active, ...this.phases])];
-    order.forEach((phase, position) => {
-      this.loadImage(phase);
-      // The masks of what is looked at come before the other images.
-      if (position === 0) this.loadLabels(phase);
-    });
-    for (const phase of order.slice(1)) this.loadLabels(phase);
-    for (const phase of order) {
-      if (!phase.labels_id && phase.labels) phase.labels = phase.labelsHeld = phase.labelsShown = phase.labelsComing = null;
-      const map = phase.map;
-      if (!map || map.volume || map.loading) continue;
-      map.loading = true;
-      this.loader.volume({ url: map.url, grid: phase.grid }).then((volume) => {
-        map.volume = volume;
-        this.mark();
-      }, (error) => this.failed(phase, error));
-    }
-    this.mark();
-  }
-
-  loadImage(phase) {
-    if (phase.volume || phase.loading) return;
-    phase.loading = true;
-    // MR is shown when it is whole: its window comes from all of its voxels.
-    const progressive = this.data.modality === "CT";
-    const arrived = (volume) => {
-      if (!progressive && !volume.complete) return;
-      phase.volume = volume;
-      this.redraw();
-    };
-    this.loader.volume({ url: phase.url, grid: phase.grid, onSlab: arrived }).then(() => this.mark(), (error) => this.failed(phase, error));
-  }
-
-  // Phases on one grid share their label volume: it has the same id and is fetched once.
-  loadLabels(phase) {
-    const wanted = phase.labels_id;
-    if (!wanted || phase.labelsHeld === wanted) return;
-    phase.labelsHeld = wanted;
-    const other = this.phases.find((p) => p !== phase && p.labelsHeld === wanted);
-    phase.labelsComing = other?.labelsComing ?? Labels.load(this.loader, phase.labels_url, phase.grid);
-    phase.labelsComing.then(
-      (labels) => {
-        if (phase.labelsHeld !== wanted) return;
-        phase.labels = labels;
-        phase.labelsShown = wanted;
-        this.workbench.labelsArrived(phase);
-        this.mark();
-      },
-      (error) => this.failed(phase, error),
-    );
-  }
-
-  failed(phase, error) {
-    console.error("viewer: a volume could not be shown", error?.message);
-    phase.loading = false;
-    this.say(`${phase.label} could not be loaded. Reload the page.`);
-  }
-
   // What is there now, so that a reader of the page (and a test) can tell.
   mark() {
     this.root.dataset.ready = String(this.phases.filter((p) => p.volume?.complete).length);
@@ -210,17 +147,9 @@ export class Viewer {
     for (const pane of this.panes) pane.close();
     const grid = this.part("grid");
     grid.replaceChildren();
-    grid.dataset.layout = this.layout;
-    const { layout, plane, active } = this;
-    const others = this.phases.filter((p) => p !== active);
-    const two = this.phases.length > 1 ? [active, others[0]].sort((a, b) => this.phases.indexOf(a) - this.phases.indexOf(b)) : [active];
-    const specs = {
-      one: [{ phase: active, view: plane }],
-      two: two.map((phase) => ({ phase, view: plane })),
-      all: this.phases.map((phase) => ({ phase, view: plane })),
-      mpr: ["axial", "coronal", "sagittal"].map((view) => ({ phase: active, view })),
-      surface: [{ phase: active, view: plane }],
-    }[layout];
+    const { layout } = this;
+    grid.dataset.layout = layout;
+    const specs = panesOf(this);
     grid.dataset.count = String(specs.length + (layout === "surface" ? 1 : 0));
     this.panes = specs.map((spec) => this.addPane(spec));
     if (layout === "surface") {
@@ -251,7 +180,7 @@ export class Viewer {
     for (const each of this.layout === "mpr" ? this.panes : [pane]) each.show(phase);
     this.active = phase;
     this.panes.filter((p) => p.plane).forEach((p) => this.describePane(p));
-    this.load();
+    load(this);
   }
 
   describePane(pane) {
@@ -420,45 +349,7 @@ export class Viewer {
     this.part("status").textContent = text;
   }
 
-  // ---- controls -------------------------------------------------------------------------------------------------
-
-  wire() {
-    this.part("layouts").append(...Object.entries(LAYOUTS).map(([name, label]) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
-      button.dataset.layout = name;
-      button.addEventListener("click", () => this.chooseLayout(name));
-      return button;
-    }));
-    this.part("tools").append(...Object.values(this.tools).map((tool) => this.toolButton(tool)));
-    this.part("drawtools").append(...Object.values(this.drawingTools).map((tool) => this.toolButton(tool)));
-    this.on("plane", "change", (e) => { this.plane = e.target.value; this.arrange(); this.remember(); });
-    this.on("presets", "change", (e) => this.choosePreset(this.data.presets.find((p) => p.name === e.target.value)));
-    this.on("mask", "change", (e) => { this.masksShown = e.target.checked; this.redraw(); });
-    this.on("cross", "change", (e) => { this.crosshairShown = e.target.checked; this.redraw(); });
-    this.on("style", "change", (e) => { this.maskStyle = e.target.value; this.redraw(); this.remember(); });
-    this.on("heat-on", "change", (e) => { this.mapOn = e.target.checked; this.redraw(); });
-    this.on("heat-opacity", "input", (e) => { this.mapOpacity = Number(e.target.value); this.redraw(); });
-    this.on("clear", "click", () => { this.annotations = []; this.listAnnotations(); });
-    this.on("cine", "click", () => this.toggleCine());
-    this.on("shot", "click", () => this.screenshot());
-    this.on("full", "click", () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()));
-    this.on("help", "click", () => showKeys(this));
-    this.on("reset", "click", () => this.reset());
-    this.root.addEventListener("keydown", (event) => onKey(this, event));
-    this.chooseTool(this.tool);
-  }
-
-  on(name, event, act) {
-    this.part(name).addEventListener(event, act);
-  }
-
-  toolButton(tool) {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: tool.label });
-    button.title = tool.key ? `${tool.title} (${tool.key.toUpperCase()})` : tool.title;
-    button.addEventListener("click", () => this.chooseTool(tool));
-    tool.button = button;
-    return button;
-  }
+  // ---- choices --------------------------------------------------------------------------------------------------
 
   chooseTool(tool) {
     this.tool = tool;
@@ -469,7 +360,7 @@ export class Viewer {
   chooseLayout(name) {
     this.layout = name === "two" && this.phases.length < 2 ? "one" : name;
     this.arrange();
-    this.load();
+    load(this);
     this.remember();
   }
 
@@ -492,27 +383,6 @@ export class Viewer {
     this.takePhases(this.data);
     this.choosePreset(this.data.presets[0]);
     this.panes.filter((p) => p.plane).forEach((p) => this.describePane(p));
-  }
-
-  screenshot() {
-    const box = this.part("grid").getBoundingClientRect();
-    const ratio = window.devicePixelRatio || 1;
-    const canvas = Object.assign(document.createElement("canvas"), { width: box.width * ratio, height: box.height * ratio });
-    const c = canvas.getContext("2d");
-    c.scale(ratio, ratio);
-    for (const pane of this.panes) {
-      const at = pane.canvas.getBoundingClientRect();
-      pane.draw();
-      c.drawImage(pane.canvas, at.left - box.left, at.top - box.top, at.width, at.height);
-      c.font = "600 13px system-ui, sans-serif";
-      c.fillStyle = "#fff";
-      c.fillText(pane.title ?? `${pane.phase.label} · ${pane.view} · ${pane.slice + 1}/${pane.plane.depth}`, at.left - box.left + 8, at.top - box.top + 18);
-    }
-    canvas.toBlob((blob) => {
-      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: "hepaboard-viewer.png" });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    });
   }
 
   remember() {
