@@ -23,6 +23,7 @@ from tests.browser.steps import (
     drag,
     in_browser,
     lay_out,
+    open_import,
     open_page,
     position,
     shoot,
@@ -401,6 +402,32 @@ def test_every_layout_shows_images_and_the_choice_is_remembered(
     page.context.close()
 
 
+NAMELESS = """() => [...document.querySelectorAll('.hb-viewer :is(button, select, input, canvas, [role=toolbar])')]
+  .filter((e) => !(e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim()))
+  .map((e) => e.outerHTML.slice(0, 80))"""
+
+
+def test_every_control_has_a_name_and_is_reached_by_the_keyboard(server: str, browser: Browser) -> None:
+    page = open_page(browser, server, size=(3840, 2160))
+    page.goto(f"{server}/review?case=DEMO-CT-01")
+    wait_for_viewer(page, 4)
+    page.locator('.hb-viewer[data-masks="4"]').wait_for(timeout=SLOW_MS)
+    lay_out(page, "all")
+    page.get_by_role("button", name="Draw this mask").click()
+    assert page.evaluate(NAMELESS) == []
+    page.locator(".hb-layouts button").first.focus()
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("document.activeElement.closest('.hb-viewer') ? document.activeElement.className : ''")
+        )
+    assert {"hb-plane", "hb-phase", "hb-link", "hb-mask", "hb-between", "hb-save hb-primary", "hb-reader"} <= reached
+    shoot(page, "18-review-4k")
+    page.get_by_role("button", name="Discard").click()
+    page.context.close()
+
+
 def orange(page: Page) -> int:
     """Pixels of the first pane in the colour of the first lesion."""
     from PIL import Image
@@ -558,8 +585,8 @@ def test_four_phases_share_one_crosshair_and_a_rerun_loads_nothing_again(server:
     page.wait_for_timeout(1500)
     assert len({p.get_attribute("data-slice") for p in page.locator(".hb-pane").all()}) == 1
     loaded = len(requests)
-    page.get_by_text("Revisions and agreement of two readers").click()
-    choose(page, "^Mask$", "liver")  # a widget outside the viewer: the script runs again
+    open_import(page)
+    choose(page, "What it marks", "liver")  # a widget outside the viewer: the script runs again
     page.wait_for_timeout(3000)
     assert len(requests) == loaded
     assert page.locator('.hb-viewer[data-ready="4"]').count() == 1
