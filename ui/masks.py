@@ -73,7 +73,9 @@ def revisions(case: CaseView) -> None:
         if len(history) < 2:
             st.caption("A second revision, for example another reader's, can be compared with this one.")
             return
-        _agreement(case, history)
+        # What is folded up runs too: the comparison waits until it is wanted.
+        if st.toggle("Compare two revisions", key=f"compare-{case.code}"):
+            _agreement(case, history)
 
 
 def _agreement(case: CaseView, history: list[MaskView]) -> None:

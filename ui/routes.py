@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from core.domain.errors import HepaBoardError
 from core.services.viewing import (
     BROWSER_COOKIE,
     DRAWING_ROUTE,
+    SURFACE_ROUTE,
     VOLUME_ROUTE,
     LinkRefusedError,
     linked_file,
+    linked_surface,
     new_browser_id,
     work_on_linked_phase,
 )
@@ -39,6 +42,7 @@ def routes() -> list[Route]:
         Route(f"{APP_ROUTE}/{{version}}/{{name}}", _app),
         Route(f"{DRAWING_ROUTE}/{{token}}", _drawing, methods=["POST"]),
         Route(f"{VOLUME_ROUTE}/{{token}}/volume.nii.gz", _volume),
+        Route(f"{SURFACE_ROUTE}/{{token}}/surface.stl", _surface),
     ]
 
 
@@ -62,12 +66,14 @@ async def _app(request: Request) -> Response:
 
 async def _drawing(request: Request) -> Response:
     """An operation of the workbench: a mask comes in, the changed mask goes back; nothing is stored."""
-    if int(request.headers.get("content-length") or 0) > LARGEST_DRAWING_BYTES:
-        return JSONResponse({"error": "The drawing is too large to work on."}, status_code=413)
-    body = await request.body()
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_DRAWING_BYTES:
+            return JSONResponse({"error": "The drawing is too large to work on."}, status_code=413)
     browser = request.cookies.get(BROWSER_COOKIE, "")
     try:
-        made = await asyncio.to_thread(work_on_linked_phase, request.path_params["token"], body, browser=browser)
+        made = await asyncio.to_thread(work_on_linked_phase, request.path_params["token"], bytes(body), browser=browser)
     except LinkRefusedError as error:
         return JSONResponse({"error": str(error)}, status_code=403)
     except HepaBoardError as error:
@@ -82,9 +88,17 @@ async def _niivue(_: Request) -> Response:
 
 
 async def _volume(request: Request) -> Response:
+    return await _linked(request, linked_file)
+
+
+async def _surface(request: Request) -> Response:
+    return await _linked(request, linked_surface)
+
+
+async def _linked(request: Request, find: Callable[..., Path]) -> Response:
     browser = request.cookies.get(BROWSER_COOKIE, "")
     try:
-        path = await asyncio.to_thread(linked_file, request.path_params["token"], browser=browser)
+        path = await asyncio.to_thread(find, request.path_params["token"], browser=browser)
     except LinkRefusedError as error:
         return PlainTextResponse(str(error), status_code=403)
     except HepaBoardError as error:

@@ -19,7 +19,7 @@ class LinkRefusedError(HepaBoardError):
 class VolumeGrant:
     """What a link allows: one user in one browser session one use of one stored file of one case.
 
-    `use` is `read`, or `draw` for the workbench's operations on that phase.
+    `use` is `read`, `surface` for a mask's triangles, or `draw` for the workbench's operations on a phase.
     """
 
     user: str

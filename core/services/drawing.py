@@ -113,8 +113,8 @@ def _work(operation: str, given: dict[str, Any], drawn: Volume | None, image: Vo
         point = given.get("point_mm_lps")
         if not isinstance(point, list) or len(point) != 3:
             raise InputError("Growing needs a point in the image.")
-        seed = (float(point[0]), float(point[1]), float(point[2]))
-        grown = grow_from_seed(image, seed, modality, spread=float(given.get("spread", 2.5)))
+        seed = (_number(point[0]), _number(point[1]), _number(point[2]))
+        grown = grow_from_seed(image, seed, modality, spread=_number(given.get("spread", 2.5)))
         both = grown.array_zyx if drawn is None else np.maximum(grown.array_zyx, drawn.array_zyx)
         added = int(grown.array_zyx.sum()) * image.geometry.voxel_ml
         return WorkedMask(
@@ -129,8 +129,14 @@ def _work(operation: str, given: dict[str, Any], drawn: Volume | None, image: Vo
             raise InputError("The direction to fill in is 0, 1 or 2.")
         return WorkedMask(mask=fill_between_slices(drawn, axis))
     if operation == "smooth":
-        return WorkedMask(mask=smooth(drawn, float(given.get("mm", 2.0))))
+        return WorkedMask(mask=smooth(drawn, _number(given.get("mm", 2.0))))
     return WorkedMask(mask=fill_holes(drawn))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+        raise InputError("A setting of the workbench is no number. Check it beside the images.")
+    return float(value)
 
 
 def store_drawing(code: str, message: Any) -> SegmentResult:

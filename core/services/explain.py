@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,26 @@ def explained_models(code: str) -> dict[str, str]:
         modality, phases = row.modality, {p.phase for p in row.phases}
         active = session.execute(select(ModelVersion.name, ModelVersion.version).where(ModelVersion.state == "active"))
         versions = [(name, version) for name, version in active]
-    found = {}
-    for name, version in sorted(versions):
-        bundle = Bundle(bundle_folder(name, version))
-        weighted = set(bundle.manifest["weights"])
-        seen = any(b.family in weighted and b.phase.value in phases for b in bundle.recipe.features)
-        if bundle.recipe.modality.value == modality and seen:
-            found[name] = bundle.recipe.title
-    return found
+    seen = {name: _networks(bundle_folder(name, version)) for name, version in sorted(versions)}
+    return {name: n.title for name, n in seen.items() if n.modality == modality and n.phases & phases}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Networks:
+    """What a bundle's networks look at."""
+
+    title: str
+    modality: str
+    phases: frozenset[str]
+
+
+@lru_cache(maxsize=64)
+def _networks(folder: Path) -> _Networks:
+    """A registered bundle does not change, so its manifest is read once."""
+    bundle = Bundle(folder)
+    weighted = set(bundle.manifest["weights"])
+    phases = frozenset(b.phase.value for b in bundle.recipe.features if b.family in weighted)
+    return _Networks(title=bundle.recipe.title, modality=bundle.recipe.modality.value, phases=phases)
 
 
 def write_attention(code: str, model: str, out: Path) -> dict[str, Any]:

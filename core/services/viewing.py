@@ -11,7 +11,7 @@ import numpy as np
 
 from core.access.links import BROWSER_COOKIE, LinkRefusedError, VolumeGrant, check, new_browser_id, sign
 from core.config import settings
-from core.domain.errors import InputError
+from core.domain.errors import InputError, StoreError
 from core.domain.phase import Phase
 from core.domain.volume import Geometry, Volume
 from core.imaging.nifti import nifti_bytes
@@ -26,15 +26,23 @@ from core.services.store import DerivedFiles, file_store, find_case, open_sessio
 __all__ = [
     "BROWSER_COOKIE",
     "DRAWING_ROUTE",
+    "SURFACE_ROUTE",
     "VOLUME_ROUTE",
     "LinkRefusedError",
     "linked_file",
+    "linked_surface",
     "new_browser_id",
     "viewer_data",
     "work_on_linked_phase",
 ]
 VOLUME_ROUTE = "/viewer/volume"
+SURFACE_ROUTE = "/viewer/surface"
 DRAWING_ROUTE = "/viewer/drawing"
+ROUTES = {
+    "read": (VOLUME_ROUTE, "/volume.nii.gz"),
+    "surface": (SURFACE_ROUTE, "/surface.stl"),
+    "draw": (DRAWING_ROUTE, ""),
+}
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 LESION_COLOURS = ((255, 150, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (213, 94, 0), (0, 114, 178))
 LIVER_COLOUR, LOAT_COLOUR, SHELL_COLOUR = (150, 200, 150), (230, 160, 230), (240, 228, 66)
@@ -67,7 +75,7 @@ def viewer_data(
     derived = DerivedFiles(case.code)
 
     def link(sha256: str, *, use: str = "read") -> str:
-        route, end = (VOLUME_ROUTE, "/volume.nii.gz") if use == "read" else (DRAWING_ROUTE, "")
+        route, end = ROUTES[use]
         grant = VolumeGrant(user=user, browser=browser, case=case.code, sha256=sha256, use=use)
         return f"{route}/{sign(grant, settings().home)}{end}"
 
@@ -98,7 +106,7 @@ def viewer_data(
         "first": next((s.value for s in SEED_PHASES if s.value in {p["phase"] for p in case.phases}), ""),
         "structures": [asdict(s) for s in shown],
         "targets": _targets(case, shown),
-        "surfaces": [_surface(s, link, derived) for s in shown if s.kind == "mask" and s.label != "LOAT"],
+        "surfaces": [_surface(s, link) for s in shown if s.kind == "mask" and s.label != "LOAT"],
         "map": _map(case, map_model, link, derived) if map_model else None,
     }
 
@@ -164,6 +172,18 @@ def linked_file(token: str, *, browser: str) -> Path:
     """
     grant = _granted(token, browser=browser, use="read")
     return DerivedFiles(grant.case).path(grant.sha256) or file_store().path(grant.sha256)
+
+
+def linked_surface(token: str, *, browser: str) -> Path:
+    """The surface of the mask a link names, made when it is first asked for; errors as for `linked_file`."""
+    grant = _granted(token, browser=browser, use="surface")
+    derived = DerivedFiles(grant.case)
+    name = derived.name("surface", grant.sha256)
+    derived.make(name, lambda: surface_stl(file_store().volume(grant.sha256)))
+    found = derived.path(name)
+    if found is None:
+        raise StoreError("The surface is gone again: the case was deleted.")
+    return found
 
 
 def work_on_linked_phase(token: str, request: bytes, *, browser: str) -> dict[str, Any]:
@@ -234,10 +254,10 @@ def _targets(case: CaseView, shown: list[Structure]) -> list[dict[str, Any]]:
     return targets
 
 
-def _surface(s: Structure, link: Any, derived: DerivedFiles) -> dict[str, Any]:
-    name = derived.make(derived.name("surface", s.sha256), lambda: surface_stl(file_store().volume(s.sha256)))
+def _surface(s: Structure, link: Any) -> dict[str, Any]:
     opacity = 0.5 if s.label == "liver" else 1.0
-    return {"key": s.key, "name": s.name, "colour": s.colour, "opacity": opacity, "url": link(name)}
+    url = link(s.sha256, use="surface")
+    return {"key": s.key, "name": s.name, "colour": s.colour, "opacity": opacity, "url": url}
 
 
 def _map(case: CaseView, model: str, link: Any, derived: DerivedFiles) -> dict[str, Any]:

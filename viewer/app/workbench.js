@@ -78,6 +78,8 @@ export class Workbench {
     };
     this.readThreshold();
     this.show(true);
+    const panes = viewer.panes.filter((p) => p.plane);
+    if (!panes.some((p) => this.drawsOn(p.phase))) viewer.showPhase(panes[0], phase);
     viewer.chooseTool(viewer.drawingTools.brush);
     this.changed();
   }
@@ -179,7 +181,9 @@ export class Workbench {
     const found = answer && (await answer.json().catch(() => null));
     if (this.viewer.edit !== edit) return;
     if (!answer?.ok || !found?.mask) {
-      this.tell(found?.error ?? "The server did not answer. Try again.");
+      // Saving makes the page's links anew; reloading would lose the drawing.
+      const expired = answer?.status === 403 && "This page has been open for long. Save the mask, then go on.";
+      this.tell(expired || found?.error || "The server did not answer. Try again.");
       return;
     }
     edit.drawing.become(await Drawing.unpacked(edit.phase.grid, found.mask));

@@ -19,7 +19,7 @@ from core.services.intake import ingest
 from core.services.preferences import read_preference, write_preference
 from core.services.segment import segment_from_file
 from core.services.store import DerivedFiles
-from core.services.viewing import linked_file, structures, viewer_data
+from core.services.viewing import LinkRefusedError, linked_file, linked_surface, structures, viewer_data
 from core.synthetic.render import RenderedCase
 
 GEOMETRY = Geometry(size_xyz=(7, 5, 4), spacing_mm_xyz=(0.7, 0.9, 2.5))
@@ -139,6 +139,8 @@ def test_the_workbench_grows_fills_and_smooths_without_storing(case: str, ct_cas
         ("text", "knows fill_between_slices"),
         ({"operation": "smooth", "mask": None}, "Nothing is drawn"),
         ({"operation": "grow", "parameters": {}}, "needs a point"),
+        ({"operation": "grow", "parameters": {"point_mm_lps": [0, "x", 0]}}, "no number"),
+        ({"operation": "grow", "parameters": {"point_mm_lps": [0, float("nan"), 0]}}, "no number"),
     ],
 )
 def test_an_operation_that_cannot_be_done_says_why(case: str, request_: Any, says: str) -> None:
@@ -176,7 +178,13 @@ def test_labels_carry_a_bit_for_each_structure_and_go_with_the_case(case: str, c
     assert (labels & 4 > 0).any()
     assert not ((labels & 4 > 0) & (labels & 1 > 0)).any()
     assert {t["key"] for t in data["targets"]} == {"tumour:1", "liver:1", "tumour:2", "LOAT:1"}
-    assert len(data["surfaces"]) == 2
+    surface = data["surfaces"][0]["url"].split("/")[3]
+    assert linked_surface(surface, browser="mine").read_bytes()[:80].strip(b"\0") != b""
+    for wrong, find in ((surface, linked_file), (token, linked_surface)):
+        with pytest.raises(LinkRefusedError, match="another use"):
+            find(wrong, browser="mine")
+    with pytest.raises(LinkRefusedError, match="another session"):
+        linked_surface(surface, browser="other")
     delete_case(case)
     assert DerivedFiles(case).path(data["phases"][0]["labels_id"]) is None
     with pytest.raises(StoreError):
