@@ -56,11 +56,11 @@ def command(server: str, served_environment: dict[str, str]) -> Callable[..., An
 
 @pytest.fixture(scope="session")
 def server(served_environment: dict[str, str]) -> Iterator[str]:
-    """The address of the app with two demonstration cases."""
+    """The address of the app with two analysed demonstration cases and two without a mask."""
     environment = served_environment
     home = Path(environment["HEPABOARD_HOME"])
     subprocess.run(
-        [sys.executable, "-m", "core", "demo", "--cases", "2"], cwd=PROJECT, env=environment, check=True,
+        [sys.executable, "-m", "core", "demo", "--cases", "4"], cwd=PROJECT, env=environment, check=True,
         capture_output=True,
     )  # fmt: skip
     with socket.socket() as probe:

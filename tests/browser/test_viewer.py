@@ -459,9 +459,9 @@ def test_a_segmenters_proposal_is_watched_and_accepted_and_a_heat_map_laid_over(
     server: str, browser: Browser, command: Callable[..., Any]
 ) -> None:
     page = open_page(browser, server)
-    page.goto(f"{server}/review?case=DEMO-CT-01")
+    page.goto(f"{server}/review?case=DEMO-CT-03")
     wait_for_viewer(page, 4)
-    before = len(command("cases", "show", "DEMO-CT-01")["masks"])
+    before = len(command("cases", "show", "DEMO-CT-03")["masks"])
     page.get_by_role("button", name="Propose masks").click()
     body = page.get_by_test_id("stPopoverBody")
     body.get_by_role("button", name="Propose masks").click()
@@ -472,7 +472,7 @@ def test_a_segmenters_proposal_is_watched_and_accepted_and_a_heat_map_laid_over(
     shoot(page, "15-review-proposal")
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_text("accepted. Correct them under Draw.")).to_be_visible(timeout=SLOW_MS)
-    assert len(command("cases", "show", "DEMO-CT-01")["masks"]) > before
+    assert len(command("cases", "show", "DEMO-CT-03")["masks"]) > before
 
     page.get_by_role("button", name="Overlays").click()
     page.get_by_role("combobox", name="Heat map").click()
@@ -489,7 +489,7 @@ def test_the_workbench_paints_erases_undoes_and_fills_between_slices(
     server: str, browser: Browser, command: Callable[..., Any]
 ) -> None:
     page = open_page(browser, server)
-    page.goto(f"{server}/review?case=DEMO-MR-02")
+    page.goto(f"{server}/review?case=DEMO-MR-04")
     wait_for_viewer(page, 4)
     lay_out(page, "one")
     page.locator(".hb-target").select_option("LOAT:1")
@@ -529,14 +529,14 @@ def test_the_workbench_paints_erases_undoes_and_fills_between_slices(
     shoot(page, "17-review-drawing-threshold")
     page.get_by_role("button", name="Save mask").click()
     page.locator('.hb-viewer[data-drawing=""]').wait_for(timeout=SLOW_MS)
-    stored = [m for m in command("cases", "show", "DEMO-MR-02")["masks"] if m["label"] == "LOAT"]
+    stored = [m for m in command("cases", "show", "DEMO-MR-04")["masks"] if m["label"] == "LOAT"]
     assert len(stored) == 1
     page.context.close()
 
 
 def test_a_drawing_survives_a_refusal(server: str, browser: Browser) -> None:
     page = open_page(browser, server)
-    page.goto(f"{server}/review?case=DEMO-MR-02")
+    page.goto(f"{server}/review?case=DEMO-MR-04")
     wait_for_viewer(page, 4)
     lay_out(page, "one")
     page.get_by_role("button", name="Draw this mask").click()
