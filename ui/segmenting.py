@@ -45,7 +45,8 @@ def proposal_bar(case: CaseView) -> None:
     if accept.button("Accept", type="primary", width="stretch"):
         with guarded():
             made = accept_proposals(case.code)
-            state.flash(f"{len(made)} mask(s) accepted. Correct them under Draw.")
+            known = f" {made.already_marked} lesion(s) were marked already and stay." if made.already_marked else ""
+            state.flash(f"{len(made.stored)} mask(s) accepted. Correct them under Draw.{known}")
             st.rerun()
     if discard.button("Discard", width="stretch"):
         with guarded():

@@ -15,6 +15,7 @@ from core.config import PROJECT, settings
 from core.domain.errors import InputError
 from core.domain.phase import Modality
 from core.domain.volume import Volume
+from core.imaging.resampling import resample_mask
 from core.regions.measure import measure_mask
 from core.regions.segmenter import SegmenterSettings, build_network, propose, read_settings, read_weights
 from core.services.cases import newest_masks
@@ -24,6 +25,7 @@ from core.storage.models import Case, MaskProposal
 
 SHIPPED = PROJECT / "model_registry" / "segmenters"
 LARGEST_BUNDLE_BYTES = 2 << 30
+SAME_LESION_SHARE = 0.5
 Progress = Callable[[float, str], None]
 
 
@@ -112,6 +114,7 @@ def segment_by_model(
 def store_proposal(code: str, name: str, *, phase: str | None, progress: Progress) -> int:
     """Masks of a segmenter, kept beside the case until somebody accepts them; returns how many."""
     found, settled, stored_phase = _found(code, name, phase, progress)
+    progress(0.97, "Storing the proposal")  # and a last look whether it is still wanted
     with StagedFiles() as staged, open_session() as session:
         row = find_case(session, code)
         row.proposals = [
@@ -129,30 +132,48 @@ def store_proposal(code: str, name: str, *, phase: str | None, progress: Progres
         return len(row.proposals)
 
 
-def accept_proposals(code: str, *, author: str = LOCAL_USER) -> list[SegmentResult]:
-    """Proposed masks become revisions: the liver a new one of the liver, each lesion a new lesion of the case."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What came of a proposal: stored revisions, and how many lesions a reader had marked already."""
+
+    stored: tuple[SegmentResult, ...]
+    already_marked: int
+
+
+def accept_proposals(code: str, *, author: str = LOCAL_USER) -> Accepted:
+    """Proposed masks become revisions: the liver a new one of the liver, each lesion a new lesion of the case.
+
+    A proposed lesion that lies on one of the case's (more than half of the smaller) is that lesion: it is left out.
+    """
     with open_session() as session:
         row = find_case(session, code)
         proposed = [(p.label, p.phase, p.segmenter, p.file_sha256) for p in row.proposals]
-        taken = max((m.lesion for m in newest_masks(row) if m.label == "tumour"), default=0)
+        marked = {m.lesion: m.file_sha256 for m in newest_masks(row) if m.label == "tumour"}
     if not proposed:
         raise InputError("There is no proposal to accept.")
-    made = []
+    store, made, left_out = file_store(), [], 0
+    lesions = [store.volume(sha256) for sha256 in marked.values()]
+    lesion = max(marked, default=0)
     for label, phase, segmenter, sha256 in proposed:
-        taken += label == "tumour"
-        made.append(
-            store_mask(
-                code,
-                file_store().volume(sha256),
-                label=label,
-                lesion=taken if label == "tumour" else 1,
-                phase=phase,
-                source=f"proposed by {segmenter}, accepted",
-                author=author,
-            )
-        )
+        mask = store.volume(sha256)
+        if label == "tumour" and any(_same_lesion(mask, other) for other in lesions):
+            left_out += 1
+            continue
+        lesion += label == "tumour"
+        number = lesion if label == "tumour" else 1
+        source = f"proposed by {segmenter}, accepted"
+        made.append(store_mask(code, mask, label=label, lesion=number, phase=phase, source=source, author=author))
     discard_proposals(code)
-    return made
+    return Accepted(stored=tuple(made), already_marked=left_out)
+
+
+def _same_lesion(proposed: Volume, marked: Volume) -> bool:
+    try:
+        other = resample_mask(marked, proposed.geometry).array_zyx > 0
+    except InputError:
+        return False  # outside the phase the segmenter looked at
+    mine = proposed.array_zyx > 0
+    return bool((mine & other).sum() > SAME_LESION_SHARE * min(mine.sum(), other.sum()))
 
 
 def discard_proposals(code: str) -> None:
