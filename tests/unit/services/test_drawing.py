@@ -179,7 +179,10 @@ def test_labels_carry_a_bit_for_each_structure_and_go_with_the_case(case: str, c
     assert not ((labels & 4 > 0) & (labels & 1 > 0)).any()
     assert {t["key"] for t in data["targets"]} == {"tumour:1", "liver:1", "tumour:2", "LOAT:1"}
     surface = data["surfaces"][0]["url"].split("/")[3]
-    assert linked_surface(surface, browser="mine").read_bytes()[:80].strip(b"\0") != b""
+    stl = linked_surface(surface, browser="mine").read_bytes()
+    triangles = int.from_bytes(stl[80:84], "little")
+    assert triangles > 100
+    assert len(stl) == 84 + 50 * triangles
     for wrong, find in ((surface, linked_file), (token, linked_surface)):
         with pytest.raises(LinkRefusedError, match="another use"):
             find(wrong, browser="mine")
