@@ -335,7 +335,7 @@ export class Viewer {
       let shown = 0;
       for (const pane of this.panes) {
         pane.draw();
-        if (pane.cache?.valuesKey) shown += 1;
+        if (pane.cache?.values) shown += 1;
       }
       this.root.dataset.shown = String(shown);
       const volume = this.active?.volume;
