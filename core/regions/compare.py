@@ -50,13 +50,19 @@ def compare_masks(a: Volume, b: Volume) -> MaskAgreement:
     one_way, other_way = to[1][surfaces[0]], to[0][surfaces[1]]
     both = np.concatenate([one_way, other_way])
     return MaskAgreement(
-        dice=float(2 * (x & y).sum() / (x.sum() + y.sum())),
+        dice=dice(a, b),
         volume_a_ml=float(x.sum() * a.geometry.voxel_ml),
         volume_b_ml=float(y.sum() * a.geometry.voxel_ml),
         mean_surface_distance_mm=float(both.mean()),
         hausdorff_95_mm=float(max(np.percentile(one_way, 95), np.percentile(other_way, 95))),
         hausdorff_mm=float(both.max()),
     )
+
+
+def dice(a: Volume, b: Volume) -> float:
+    """Dice overlap of two masks on one grid, not both empty."""
+    x, y = a.array_zyx > 0, b.array_zyx > 0
+    return float(2 * (x & y).sum() / (x.sum() + y.sum()))
 
 
 def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

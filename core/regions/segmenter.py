@@ -59,6 +59,7 @@ class SegmenterSettings:
     preparation: tuple[dict[str, Any], ...]
     window_xyz: tuple[int, int, int]
     overlap: float
+    metrics: dict[str, Any]
 
     @property
     def wanted(self) -> dict[int, str]:
@@ -111,6 +112,7 @@ def read_settings(folder: Path) -> SegmenterSettings:
         preparation=preparation,
         window_xyz=(int(window[0]), int(window[1]), int(window[2])),
         overlap=float(inferer.get("overlap", 0.25)),
+        metrics=dict(metadata.get("eval_metrics") or {}),
     )
     if not settings.wanted:
         raise InputError(f"{folder.name} marks {', '.join(channels.values())}; neither liver nor tumour is among them.")

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.domain.errors import InputError
 from core.domain.phase import Modality, Phase
-from core.domain.volume import Volume
+from core.regions.compare import dice
 from core.regions.segmenter import SegmenterSettings, propose, read_settings
 from core.regions.segmenter_training import PreparedExample, SegmenterTraining, prepare_example, train_segmenter
 from core.synthetic.patients import synthetic_patients
@@ -57,12 +57,6 @@ def build_demonstration_segmenter(modality: Modality, folder: Path, size: Segmen
         values = [s["dice"] for s in scores if s["label"] == label]
         report(f"{modality} {label}: Dice median {np.median(values):.3f}, worst {min(values):.3f} of {len(values)}")
     return folder
-
-
-def dice(a: Volume, b: Volume) -> float:
-    """Dice overlap of two masks on one grid."""
-    x, y = a.array_zyx > 0, b.array_zyx > 0
-    return float(2 * (x & y).sum() / (x.sum() + y.sum()))
 
 
 def _rendered(modality: Modality, count: int, seed: int) -> list[RenderedCase]:

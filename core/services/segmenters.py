@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -45,12 +44,7 @@ class SegmenterRow:
 
 def list_segmenters(modality: str | None = None) -> list[SegmenterRow]:
     """Shipped and registered segmenters, those of one modality when it is given."""
-    rows = []
-    for folder in _folders().values():
-        found = read_settings(folder)
-        if modality in (None, found.modality.value):
-            rows.append(_row(folder, found))
-    return rows
+    return [_row(p, found) for p, found in _installed().values() if modality in (None, found.modality.value)]
 
 
 def register_segmenter(folder: Path) -> SegmenterRow:
@@ -70,7 +64,7 @@ def register_segmenter(folder: Path) -> SegmenterRow:
     found = read_settings(folder)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", found.name):
         raise InputError(f"The bundle's name '{found.name}' is not usable: letters, digits, '.', '_' and '-' are.")
-    if found.name in _folders():
+    if found.name in _installed():
         raise InputError(f"There is a segmenter '{found.name}' already. Remove it first: segmenters remove NAME.")
     weights = read_weights(folder)
     build_network(found, weights)
@@ -93,7 +87,7 @@ def register_segmenter(folder: Path) -> SegmenterRow:
 def remove_segmenter(name: str) -> None:
     """Forget a registered segmenter; shipped ones stay."""
     folder = _home() / name
-    if name not in _folders() or not folder.is_dir():
+    if name not in _installed() or not folder.is_dir():
         raise InputError(f"There is no registered segmenter '{name}'.")
     shutil.rmtree(folder)
 
@@ -185,21 +179,20 @@ def discard_proposals(code: str) -> None:
 def _found(
     code: str, name: str, phase: str | None, progress: Progress
 ) -> tuple[dict[str, list[Volume]], SegmenterSettings, str]:
-    folder = _folders().get(name)
-    if folder is None:
-        raise InputError(f"There is no segmenter '{name}'. There are {', '.join(_folders()) or 'none'}.")
+    installed = _installed()
+    if name not in installed:
+        raise InputError(f"There is no segmenter '{name}'. There are {', '.join(installed) or 'none'}.")
+    folder, settled = installed[name]
     with open_session() as session:
         row: Case = find_case(session, code)
         stored = phase_of(row, phase)
         sha256, modality, stored_phase = stored.file_sha256, Modality(row.modality), stored.phase
-    settled = read_settings(folder)
     image = file_store().volume(sha256)
     found = propose(settled, read_weights(folder), image, modality=modality, progress=progress)
     return found, settled, stored_phase
 
 
 def _row(folder: Path, found: SegmenterSettings) -> SegmenterRow:
-    metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
     return SegmenterRow(
         name=found.name,
         version=found.version,
@@ -208,7 +201,7 @@ def _row(folder: Path, found: SegmenterSettings) -> SegmenterRow:
         description=found.description,
         intended_use=found.intended_use,
         shipped=folder.parent == SHIPPED,
-        metrics=dict(metadata.get("eval_metrics") or {}),
+        metrics=found.metrics,
     )
 
 
@@ -216,7 +209,8 @@ def _home() -> Path:
     return settings().home / "segmenters"
 
 
-def _folders() -> dict[str, Path]:
-    """Each segmenter's folder by its name."""
+def _installed() -> dict[str, tuple[Path, SegmenterSettings]]:
+    """Each segmenter's folder and settings by its name."""
     folders = [p for root in (SHIPPED, _home()) for p in sorted(root.glob("*")) if (p / "configs").is_dir()]
-    return {read_settings(p).name: p for p in folders if not p.name.startswith(".")}
+    read = [(p, read_settings(p)) for p in folders if not p.name.startswith(".")]
+    return {found.name: (p, found) for p, found in read}

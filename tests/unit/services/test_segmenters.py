@@ -8,6 +8,7 @@ import pytest
 from core.domain.errors import InputError
 from core.domain.phase import Modality, Phase
 from core.imaging.nifti import nifti_bytes
+from core.regions.compare import dice
 from core.regions.segmenter import propose, read_settings, read_weights
 from core.regions.segmenter_training import SegmenterTraining
 from core.services.cases import show_case
@@ -17,7 +18,6 @@ from core.services.demonstration_segmenters import (
     TRAINING_SEED,
     SegmenterSize,
     build_demonstration_segmenter,
-    dice,
 )
 from core.services.intake import ingest
 from core.services.jobs import SEGMENTATION, newest_job, run_job, start_segmentation
