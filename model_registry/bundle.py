@@ -1,6 +1,7 @@
 """A bundle: a trained model as a folder whose manifest names every file by its SHA-256. Nothing in it is unpickled."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -16,21 +17,20 @@ from numpy.typing import NDArray
 
 from core.domain.errors import InputError
 from core.modelling.applicability import TrainingRange
-from core.modelling.nomogram import Axis, Nomogram
+from core.modelling.nomogram import Axis, BaselineSurvival, Level, Nomogram
 from model_registry.recipe import Recipe, Variant, parse_recipe
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 # The only types a bundle's pipeline may hold beside those skops trusts by itself (numpy, scikit-learn).
 TRUSTED_TYPES = [
-    "core.modelling.screening.MaxRelevanceMinRedundancy",
+    "core.modelling.combination.CoxRisk",
+    "core.modelling.estimators.LassoLogistic",
+    "core.modelling.screening.MedianFill",
     "core.modelling.screening.OutliersToMedian",
-    "core.modelling.signatures.BestByCrossValidation",
-    "core.modelling.signatures.CrossFittedSignatures",
-    "core.modelling.signatures.LassoLogistic",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.model_selection._split.StratifiedKFold",
-    "sklearn.calibration._SigmoidCalibration",
+    "core.modelling.screening.ZScore",
+    "core.modelling.signatures.Predictors",
+    "core.modelling.signatures.SignatureModel",
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.link.Interval",
     "sklearn._loss.loss.HalfBinomialLoss",
@@ -39,6 +39,9 @@ TRUSTED_TYPES = [
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.tree._tree.Tree",
 ]
+# Documents of the run that made a bundle: checked like every file, but no part of what the model is.
+DOCUMENTS = ("run.json", "report.html", "report.pdf")
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,29 +53,32 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VariantModel:
-    """What a variant's prediction needs beside its pipeline."""
+    """What a variant's prediction needs beside its pipeline.
+
+    `coefficients` holds bootstrap refits of the last regression, (repeats, 1 + predictors) with the intercept first;
+    of a Cox model the intercept is the log cumulative hazard at the first horizon of a patient whose predictors are 0.
+    """
 
     cutoff: float
     nomogram: Nomogram
-    covariance: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
     known: TrainingRange
 
     def as_json(self) -> dict[str, Any]:
         return {
             "cutoff": self.cutoff,
             "nomogram": asdict(self.nomogram),
-            "covariance": self.covariance.tolist(),
+            "coefficients": np.round(self.coefficients, 8).tolist(),
             "training_range": asdict(self.known),
         }
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> "VariantModel":
-        nomogram = data["nomogram"]
         known = data["training_range"]
         return VariantModel(
             cutoff=float(data["cutoff"]),
-            nomogram=Nomogram(intercept=nomogram["intercept"], axes=tuple(Axis(**a) for a in nomogram["axes"])),
-            covariance=np.asarray(data["covariance"], float),
+            nomogram=nomogram_from_json(data["nomogram"]),
+            coefficients=np.asarray(data["coefficients"], float),
             known=TrainingRange(
                 measures={k: (v[0], v[1]) for k, v in known["measures"].items()},
                 features={k: (v[0], v[1]) for k, v in known["features"].items()},
@@ -82,6 +88,17 @@ class VariantModel:
                 distance_limit=known["distance_limit"],
             ),
         )
+
+
+def nomogram_from_json(data: dict[str, Any]) -> Nomogram:
+    """A nomogram as `dataclasses.asdict` wrote it."""
+    axes = []
+    for axis in data["axes"]:
+        levels = tuple(Level(**level) for level in axis.get("levels", ()))
+        spline = {key: tuple(axis.get(key, ())) for key in ("knots", "spline")}
+        axes.append(Axis(**{**axis, **spline, "levels": levels}))
+    horizons = tuple(BaselineSurvival(**h) for h in data.get("horizons", ()))
+    return Nomogram(intercept=float(data["intercept"]), axes=tuple(axes), horizons=horizons)
 
 
 class Bundle:
@@ -118,8 +135,12 @@ class Bundle:
 
     @property
     def sha256(self) -> str:
-        """Of the manifest, which names every other file's hash: the bundle's identity."""
-        return hashlib.sha256((self.root / MANIFEST).read_bytes()).hexdigest()
+        """The bundle's identity: of the manifest, which names every file's hash, without the run's date and documents.
+
+        Two runs with the same data, settings and seed give the same.
+        """
+        lasting = {k: v for k, v in self.manifest.items() if k not in ("created", "documents")}
+        return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -134,10 +155,25 @@ class Bundle:
         return (self.root / "model_card.md").read_text()
 
     def reference_cohort(self) -> Any:
-        """DataFrame: variant, probability, group, and each endpoint's time and event; a row a training patient."""
+        """DataFrame: variant, probability, group, and each endpoint's time and event; a row a training patient.
+
+        None for a bundle that holds curves instead of patients.
+        """
         import pandas as pd
 
-        return pd.read_parquet(self.root / "reference_cohort.parquet")
+        path = self.root / "reference_cohort.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
+    def reference_curves(self) -> list[dict[str, Any]]:
+        """Aggregated curves of a cohort whose patients are not in the bundle: counts at each time, by group."""
+        path = self.root / "reference_curves.json"
+        held: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+        return held
+
+    def document(self, name: str) -> bytes | None:
+        """A document of the training run: `report.html`, `report.pdf` or `run.json`."""
+        path = self.root / name
+        return path.read_bytes() if name in DOCUMENTS and path.exists() else None
 
     def variant(self, variant: Variant) -> VariantModel:
         return VariantModel.from_json(json.loads((self.root / "variants" / f"{variant.id}.json").read_text()))
@@ -155,18 +191,57 @@ class Bundle:
 
 
 def dump_pipeline(pipeline: Any) -> bytes:
-    """A pipeline as skops, refused at once when it holds a type that loading would not allow."""
+    """A pipeline as skops, the same bytes for the same pipeline; refused when it holds a type loading would refuse."""
     import skops.io
 
-    content: bytes = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
+    content: bytes = skops.io.dumps(pipeline)
     unknown = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED_TYPES)
     if unknown:
         raise TypeError(f"the pipeline holds types that bundles may not: {sorted(unknown)}")
-    return content
+    return _canonical(content)
 
 
-def write_bundle(out: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> Bundle:
-    """Write files and manifest to a new folder, complete or not at all.
+def _canonical(content: bytes) -> bytes:
+    """A skops archive with numbers for the objects' addresses in memory, files in order and one date."""
+    with zipfile.ZipFile(io.BytesIO(content)) as held:
+        schema = json.loads(held.read("schema.json"))
+        arrays = {name: held.read(name) for name in held.namelist() if name != "schema.json"}
+    numbers: dict[int, int] = {}
+    names: dict[str, str] = {}
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, list):
+            return [walk(item) for item in node]
+        if isinstance(node, dict):
+            return {key: renamed(key, value) for key, value in node.items()}
+        return node
+
+    def renamed(key: str, value: Any) -> Any:
+        if key == "__id__" and isinstance(value, int):
+            return numbers.setdefault(value, len(numbers))
+        if key == "file" and isinstance(value, str) and value in arrays:
+            return names.setdefault(value, f"{len(names):06d}{Path(value).suffix}")
+        return walk(value)
+
+    ordered = walk(schema)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
+        made.writestr(_entry("schema.json"), json.dumps(ordered))
+        for old, new in names.items():
+            made.writestr(_entry(new), arrays[old])
+    return out.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    made = zipfile.ZipInfo(name, ZIP_DATE)
+    made.compress_type = zipfile.ZIP_DEFLATED
+    return made
+
+
+def write_bundle(
+    out: Path, files: dict[str, bytes], manifest: dict[str, Any], *, documents: dict[str, bytes] | None = None
+) -> Bundle:
+    """Write files, documents of the run and manifest to a new folder, complete or not at all.
 
     Raises
     ------
@@ -178,12 +253,11 @@ def write_bundle(out: Path, files: dict[str, bytes], manifest: dict[str, Any]) -
     out.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
-        for name, content in files.items():
+        for name, content in {**files, **(documents or {})}.items():
             path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-        full = {"format": FORMAT, **manifest, "files": hashes}
+        full = {"format": FORMAT, **manifest, "files": _hashes(files), "documents": _hashes(documents or {})}
         (part / MANIFEST).write_text(json.dumps(full, indent=1) + "\n")
         part.chmod(0o755)
         if out.exists():
@@ -193,6 +267,10 @@ def write_bundle(out: Path, files: dict[str, bytes], manifest: dict[str, Any]) -
         shutil.rmtree(part, ignore_errors=True)
         raise
     return Bundle(out)
+
+
+def _hashes(files: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
 
 
 def unpack_bundle(archive: Path, into: Path) -> Path:

@@ -6,7 +6,8 @@ from importlib.metadata import version as installed_version
 from core.domain.errors import HepaBoardError
 from model_registry.bundle import Bundle, Check
 
-REQUIRED_FILES = ("recipe.yaml", "report.json", "model_card.md", "reference_cohort.parquet", "LICENSE")
+REQUIRED_FILES = ("recipe.yaml", "report.json", "model_card.md", "LICENSE")
+REFERENCE_FILES = ("reference_cohort.parquet", "reference_curves.json")
 REQUIRED_CARD_WORDS = ("intended use", "not for diagnosis", "training cohort", "limitations")
 IDENTIFIER_COLUMNS = ("patient", "name", "identifier", "mrn", "birth", "case")
 
@@ -31,11 +32,13 @@ def _files_complete(bundle: Bundle) -> Check:
     missing = [n for n in REQUIRED_FILES if n not in bundle.manifest.get("files", {})]
     if not variants:
         missing.append("variants/")
+    if not set(REFERENCE_FILES) & set(bundle.manifest.get("files", {})):
+        missing.append(" or ".join(REFERENCE_FILES))
     return Check(name="files complete", ok=not missing, detail=f"missing {missing}" if missing else "all present")
 
 
 def _hashes(bundle: Bundle) -> Check:
-    named = bundle.manifest.get("files", {})
+    named = {**bundle.manifest.get("files", {}), **bundle.manifest.get("documents", {})}
     found = {str(p.relative_to(bundle.root)) for p in bundle.root.rglob("*") if p.is_file()} - {"manifest.json"}
     wrong = [n for n, h in named.items() if n not in found or _sha256(bundle, n) != h]
     extra = sorted(found - set(named))
@@ -86,7 +89,15 @@ def _pipelines(bundle: Bundle) -> Check:
 
 
 def _reference_cohort(bundle: Bundle) -> Check:
-    columns = list(bundle.reference_cohort().columns)
+    cohort = bundle.reference_cohort()
+    if cohort is None:
+        held = bundle.reference_curves()
+        return Check(
+            name="reference cohort without identifiers",
+            ok=bool(held),
+            detail=f"{len(held)} aggregated curves, no patient" if held else "neither patients nor curves",
+        )
+    columns = list(cohort.columns)
     telling = [c for c in columns if any(word in c.lower() for word in IDENTIFIER_COLUMNS)]
     return Check(
         name="reference cohort without identifiers",

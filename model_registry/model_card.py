@@ -8,14 +8,18 @@ from core.domain.case import RESEARCH_USE_NOTICE
 from model_registry.recipe import Recipe
 
 
-def model_card(
-    recipe: Recipe, report: dict[str, Any], *, created: str, version: str, cohort: str, synthetic: bool
-) -> str:
+MISSING = (
+    "Training: gaps in features and clinical variables become the training fold's median. Use: nothing is imputed; a "
+    "submodel without the missing phase or variable is used where the recipe has one, else no number is shown."
+)
+
+
+def model_card(recipe: Recipe, report: dict[str, Any], *, version: str, cohort: str, synthetic: bool) -> str:
     """Card text; every number comes from the training report, what is not known is called not reported."""
+    external = [e for e in report["external"] if "auc" in e]
     header = {
         "model": recipe.name,
         "version": version,
-        "created": created,
         "paper": recipe.paper.citation,
         "doi": recipe.paper.doi,
         "synthetic_training_data": synthetic,
@@ -24,13 +28,13 @@ def model_card(
             "time_point": recipe.time_point,
             "participants": report["train"]["n"],
             "events": report["train"]["events"],
-            "missing_data": "complete cases; submodels where an input is absent; nothing is imputed",
+            "missing_data": MISSING,
             "internal_validation": "nested cross-validation",
-            "external_validation": "not reported",
-            "fairness": "not reported",
+            "external_validation": [_external_line(e) for e in external] or "not reported",
+            "subgroups": "in the training report" if report["subgroups"] else "not reported",
         },
     }
-    first = report["variants"][recipe.variants[0].id]
+    first = report["models"][recipe.variants[0].id]
     lines = [
         "---",
         yaml.safe_dump(header, sort_keys=False, allow_unicode=True).strip(),
@@ -52,13 +56,19 @@ def model_card(
         f"{cohort}. {report['train']['n']} patients, {report['train']['events']} with {recipe.outcome.label}.",
         "",
         "## Performance in nested cross-validation",
-        "| variant | AUC (95 % CI) | cut-off | sensitivity | specificity |",
+        "| model | AUC (95 % CI) | cut-off | sensitivity | specificity |",
         "|---|---|---|---|---|",
-        *(_row(variant_id, v) for variant_id, v in report["variants"].items()),
+        *(_row(v) for v in report["models"].values()),
+        "",
+        *_external_section(external),
+        *_shuffled_line(report),
+        "## Missing inputs",
+        MISSING,
         "",
         "## Limitations",
-        "- No external validation is reported with this bundle.",
-        "- The interval of a probability is that of the combining regression (Wald); signatures are taken as fixed.",
+        *([] if external else ["- No external validation is reported with this bundle."]),
+        "- The interval of a probability comes from 200 bootstrap refits of the last regression; signatures are taken "
+        "as fixed, so the interval is too narrow rather than too wide.",
         f"- {'; '.join(first['warnings']) or 'No warning about sample size.'}",
         "",
         "## Settings: stated by the paper or chosen here",
@@ -68,7 +78,26 @@ def model_card(
     return "\n".join(lines)
 
 
-def _row(variant_id: str, v: dict[str, Any]) -> str:
+def _external_line(e: dict[str, Any]) -> str:
+    low, high = e["ci"]
+    return f"{e['name']}: n {e['n']}, {e['events']} events, AUC {e['auc']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _external_section(external: list[dict[str, Any]]) -> list[str]:
+    if not external:
+        return []
+    return ["## External cohorts, cut-off frozen in training", *(f"- {_external_line(e)}" for e in external), ""]
+
+
+def _shuffled_line(report: dict[str, Any]) -> list[str]:
+    shuffled = report["shuffled"]
+    if shuffled is None:
+        return []
+    low, high = shuffled["ci"]
+    return [f"With labels shuffled the AUC is {shuffled['auc']:.3f} ({low:.3f} to {high:.3f}).", ""]
+
+
+def _row(v: dict[str, Any]) -> str:
     auc, cutoff = v["nested_cv"], v["cutoff"]
     low, high = auc["ci"]
     return (

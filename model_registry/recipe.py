@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -52,20 +52,57 @@ class Region(_Strict):
 
 
 class FeatureBlock(_Strict):
-    """One family of features of one region in one phase."""
+    """One family of features of one region in one phase.
+
+    A block without phase and region is one whose features come from several images at once (the dual-branch network)
+    or from pathology: they are read from a feature table, this version does not make them from images.
+    """
 
     id: str
-    phase: Phase
-    region: Region
+    phase: Phase | None = None
+    region: Region | None = None
     family: Literal[
-        "radiomics", "resnet34_2_5d", "resnet18_3d", "resnet50_2d", "densenet121_2d", "vit_b16_2d", "swin_t_2d"
+        "radiomics",
+        "resnet34_2_5d",
+        "resnet18_3d",
+        "resnet50_2d",
+        "densenet121_2d",
+        "vit_b16_2d",
+        "swin_t_2d",
+        "resnet18_dual",
+        "pathology_resnet50_2d",
+        "pathology_densenet121_2d",
+        "pathology_vit_b16_2d",
+        "pathology_swin_t_2d",
     ]
     preset: str | None = None
     weights: str | None = None
 
+    @model_validator(mode="after")
+    def _phase_and_region_together(self) -> "FeatureBlock":
+        from_table = self.family == "resnet18_dual" or self.family.startswith("pathology_")
+        if (self.phase is None) != from_table or (self.region is None) != from_table:
+            raise ValueError(f"block {self.id}: {self.family} {'has no' if from_table else 'needs a'} phase and region")
+        return self
+
+    @property
+    def from_table(self) -> bool:
+        """Whether its features can only be read from a table."""
+        return self.phase is None
+
+    @property
+    def place(self) -> tuple[Phase, Region]:
+        """Phase and region of a block that is made from images."""
+        if self.phase is None or self.region is None:
+            raise ValueError(f"block {self.id} is not made from images")
+        return self.phase, self.region
+
     @property
     def prefix(self) -> str:
-        return f"{self.phase.value}_{self.region.name}_"
+        if self.from_table:
+            return ""
+        phase, region = self.place
+        return f"{phase.value}_{region.name}_"
 
 
 class DeltaBlock(_Strict):
@@ -76,23 +113,61 @@ class DeltaBlock(_Strict):
     earlier: str
 
 
-class Screening(_Strict):
-    """Outliers to the median, z-score, then the `mrmr_features` best by mutual information."""
+# What each screening step can be told, with the value taken when nothing is said.
+STEP_SETTINGS: dict[str, dict[str, float | int | str]] = {
+    "outliers": {"limit": 3.0},
+    "zscore": {},
+    "variance": {"limit": 0.0},
+    "correlation": {"limit": 0.9},
+    "univariable": {"limit": 0.05},
+    "mrmr": {"features": 20, "scheme": "MID"},
+    "lasso": {"rule": "min"},
+    "backward": {},
+    "rfe": {"features": 20, "share": 0.2},
+}
 
-    outlier_z: float = Field(gt=0)
-    mrmr_features: int = Field(gt=0)
+
+class ScreeningStep(_Strict):
+    """One screening step with its settings; see `STEP_SETTINGS`."""
+
+    step: Literal[
+        "outliers", "zscore", "variance", "correlation", "univariable", "mrmr", "lasso", "backward", "rfe"
+    ]
+    limit: float | None = None
+    features: int | None = Field(default=None, gt=0)
+    scheme: Literal["MID", "MIQ"] | None = None
+    rule: Literal["min", "1se"] | None = None
+    share: float | None = Field(default=None, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _only_its_own_settings(self) -> "ScreeningStep":
+        given = {k for k in ("limit", "features", "scheme", "rule", "share") if getattr(self, k) is not None}
+        foreign = given - set(STEP_SETTINGS[self.step])
+        if foreign:
+            raise ValueError(f"screening step {self.step} has no setting {sorted(foreign)[0]}")
+        return self
+
+    def setting(self, name: str) -> Any:
+        value = getattr(self, name)
+        return STEP_SETTINGS[self.step][name] if value is None else value
 
 
 class Signature(_Strict):
-    """Features of some blocks turned into one number, by the best of `estimators` in inner cross-validation."""
+    """Features of some blocks turned into one number, by the best of `estimators` in inner cross-validation.
+
+    With `up_to`, the number of features is chosen too: 1 to `up_to` of those the last screening step ranks.
+    """
 
     id: str
     label: str
     blocks: list[str]
-    screening: Screening
+    screening: list[ScreeningStep]
+    up_to: int | None = Field(default=None, gt=0)
     estimators: list[
         Literal[
             "lasso_logistic",
+            "lasso_logistic_1se",
+            "logistic",
             "svm_linear",
             "svm_rbf",
             "random_forest",
@@ -114,7 +189,11 @@ class ClinicalPredictor(_Strict):
 
 
 class Variant(_Strict):
-    """A submodel for one pattern of available inputs. The first whose inputs are all there is used."""
+    """A model: signatures and clinical variables in one regression.
+
+    Among a recipe's `variants` it is a submodel for one pattern of available inputs, and the first whose inputs are
+    all there is used; among its `comparators` it is a model of the paper that is only reported beside them.
+    """
 
     id: str
     label: str
@@ -123,9 +202,10 @@ class Variant(_Strict):
 
 
 class CrossValidation(_Strict):
+    """Folds that judge (outer) and folds that choose and cross-fit a signature inside them."""
+
     outer_folds: int = Field(ge=2)
     signature_folds: int = Field(ge=2)
-    inner_folds: int = Field(ge=2)
 
 
 class SurvivalEndpoint(_Strict):
@@ -133,6 +213,12 @@ class SurvivalEndpoint(_Strict):
     label: str
     time_column: str
     event_column: str
+
+
+class Reproducibility(_Strict):
+    """Features kept when readings of the same cases are given: ICC(2,1) above this between the first and the others."""
+
+    icc_above: float = Field(ge=0, lt=1)
 
 
 class Origin(_Strict):
@@ -148,25 +234,32 @@ class Eligibility(_Strict):
 
 
 class Recipe(_Strict):
-    """The whole recipe; every part of `SETTINGS_WITH_ORIGIN` has its origin declared."""
+    """The whole recipe; every part of `SETTINGS_WITH_ORIGIN` has its origin declared.
+
+    A recipe without modality needs no image: its variants take clinical variables alone. With `horizons_months` it is
+    a Cox model of the outcome's first survival endpoint, and a probability is that of the event by the first horizon.
+    """
 
     name: str
     title: str
     summary: str
     paper: Paper
     time_point: str
-    modality: Modality
+    modality: Modality | None
     outcome: Outcome
     eligibility: Eligibility
-    features: list[FeatureBlock]
+    features: list[FeatureBlock] = []
     deltas: list[DeltaBlock] = []
-    signatures: list[Signature]
+    signatures: list[Signature] = []
     clinical: list[ClinicalPredictor]
-    variants: list[Variant]
+    variants: list[Variant] = Field(min_length=1)
+    comparators: list[Variant] = []
+    clinical_model: str | None = None
+    horizons_months: list[float] = []
     cross_validation: CrossValidation
     cutoff: Literal["youden"]
     survival: list[SurvivalEndpoint]
-    reproducibility_filter: Literal["none"]
+    reproducibility_filter: Reproducibility | None = None
     origins: dict[str, Origin]
 
     @model_validator(mode="after")
@@ -176,17 +269,30 @@ class Recipe(_Strict):
             _require({delta.later, delta.earlier} <= set(plain), f"delta {delta.id} names an unknown feature block")
             same = plain[delta.later].family == plain[delta.earlier].family
             _require(same, f"delta {delta.id} takes two families of features")
+            both = not (plain[delta.later].from_table or plain[delta.earlier].from_table)
+            _require(both, f"delta {delta.id} names a block that is not made from images")
         blocks = {*plain, *(d.id for d in self.deltas)}
         signatures = {s.id for s in self.signatures}
         clinical = {c.code for c in self.clinical}
         for signature in self.signatures:
             _require(set(signature.blocks) <= blocks, f"signature {signature.id} names an unknown feature block")
-        for variant in self.variants:
+        for variant in self.models:
             _require(set(variant.signatures) <= signatures, f"variant {variant.id} names an unknown signature")
             _require(set(variant.clinical) <= clinical, f"variant {variant.id} names an unknown clinical variable")
+            _require(bool(variant.signatures or variant.clinical), f"variant {variant.id} has no predictor")
+        ids = [v.id for v in self.models]
+        _require(len(ids) == len(set(ids)), "two models have the same id")
+        known = self.clinical_model is None or self.clinical_model in ids
+        _require(known, f"clinical_model names an unknown model {self.clinical_model}")
+        _require(self.modality is not None or not self.features, "a recipe with features needs a modality")
         missing = set(SETTINGS_WITH_ORIGIN) - set(self.origins)
         _require(not missing, f"no origin is given for {sorted(missing)}")
         return self
+
+    @property
+    def models(self) -> list[Variant]:
+        """All models: the variants, the first of which is the recipe's own, then the comparators."""
+        return [*self.variants, *self.comparators]
 
     def blocks_of(self, variant: Variant) -> list[FeatureBlock]:
         """The feature blocks that a variant needs, in the recipe's order."""
@@ -200,12 +306,16 @@ class Recipe(_Strict):
         return prefix[delta.later], prefix[delta.earlier]
 
     def phases_of(self, variant: Variant) -> tuple[Phase, ...]:
-        return tuple(dict.fromkeys(b.phase for b in self.blocks_of(variant)))
+        return tuple(dict.fromkeys(b.phase for b in self.blocks_of(variant) if b.phase is not None))
+
+    def from_images(self, variant: Variant) -> bool:
+        """Whether this version can make all its features from a case's images."""
+        return not any(b.from_table for b in self.blocks_of(variant))
 
     def required_phases(self) -> tuple[Phase, ...]:
         """Phases that every variant needs."""
-        sets = [set(self.phases_of(v)) for v in self.variants]
-        return tuple(p for p in Phase if all(p in s for s in sets))
+        sets = [set(self.phases_of(v)) for v in self.variants if self.from_images(v)]
+        return tuple(p for p in Phase if sets and all(p in s for s in sets))
 
 
 SETTINGS_WITH_ORIGIN = (

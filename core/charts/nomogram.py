@@ -57,8 +57,7 @@ def nomogram_figure(nomogram: Nomogram, patient: tuple[PredictorPoints, ...], *,
 def _scales(nomogram: Nomogram, patient: tuple[PredictorPoints, ...], outcome: str) -> list[_Scale]:
     by_name = {p.name: p for p in patient}
     total = sum(p.points for p in patient)
-    full = sum(nomogram.axis_points(a, _far_end(a)) for a in nomogram.axes)
-    span = max(full, total, 1.0)
+    span = max(nomogram.most_points, total, 1.0)
     scales = [_Scale(label="Points", ticks=tuple((t / 100, f"{t}") for t in range(0, 101, 10)), mark=None)]
     for axis in nomogram.axes:
         mine = by_name[axis.name]
@@ -73,21 +72,20 @@ def _scales(nomogram: Nomogram, patient: tuple[PredictorPoints, ...], outcome: s
     steps = pretty(0, span, 8)
     totals = tuple((float(t) / span, f"{t:g}") for t in steps if t <= span)
     scales.append(_Scale(label="Total points", ticks=totals, mark=total / span, mark_text=f"{total:.1f}"))
-    risks = [(nomogram.points_for_probability(r) / span, f"{r:.0%}") for r in RISKS]
-    inside = tuple((x, text) for x, text in _apart(risks) if 0 <= x <= 1)
-    probability = nomogram.probability(total)
-    scales.append(
-        _Scale(label=f"Probability of {outcome}", ticks=inside, mark=total / span, mark_text=f"{probability:.1%}")
-    )
+    for horizon in [h.time for h in nomogram.horizons] or [None]:
+        risks = [(nomogram.points_for_probability(r, horizon) / span, f"{r:.0%}") for r in RISKS]
+        inside = tuple((x, text) for x, text in _apart(risks) if 0 <= x <= 1)
+        probability = nomogram.probability(total, horizon)
+        when = "" if horizon is None else f" within {horizon:g} months"
+        label = f"Probability of {outcome}{when}"
+        scales.append(_Scale(label=label, ticks=inside, mark=total / span, mark_text=f"{probability:.1%}"))
     return scales
-
-
-def _far_end(axis: Axis) -> float:
-    return axis.high if axis.coefficient >= 0 else axis.low
 
 
 def _axis_ticks(axis: Axis) -> list[tuple[float, str]]:
     """Ticks on the regression's scale with the text a reader knows."""
+    if axis.levels:
+        return [(level.value, level.label) for level in axis.levels]
     if axis.transform == "log10":
         return [
             (float(np.log10(v + 1)), f"{v:,}") for v in LOG_TICKS if axis.low - 1e-9 <= np.log10(v + 1) <= axis.high

@@ -11,7 +11,12 @@ from typing import Any
 
 from core.cli.masks import add_mask_verbs
 from core.cli.output import Handler, Verb, progress
+from core.cli.training import add_training_verbs
+from core.cli.statistics import add_statistics_verb
 from core.domain.errors import HepaBoardError, InputError
+
+
+WITHOUT_DATABASE = ("score", "radiomics", "stats", "train", "evaluate", "open-cohorts")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        if options.verb not in ("score", "radiomics"):
+        if options.verb not in WITHOUT_DATABASE:
             _migrate()
         result = options.handler(options)
     except HepaBoardError as error:
@@ -69,7 +74,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_case_verbs(verb)
     add_mask_verbs(verb)
+    add_training_verbs(verb)
     _add_model_verbs(verb)
+    add_statistics_verb(verb)
     return parser
 
 
@@ -127,18 +134,6 @@ def _add_case_verbs(verb: Verb) -> None:
 
 
 def _add_model_verbs(verb: Verb) -> None:
-    train = verb("train", _train, "run a recipe and write a bundle")
-    train.add_argument("recipe", metavar="RECIPE", help="a name in model_registry/recipes, or a YAML file")
-    source = train.add_mutually_exclusive_group(required=True)
-    source.add_argument("--cohort", metavar="MANIFEST", help="CSV of cases with image and mask files")
-    source.add_argument("--features", metavar="CSV", help="feature table with an outcome column")
-    train.add_argument("--outcome", metavar="COL", help="outcome column, if not the recipe's")
-    train.add_argument("--weights", metavar="FILE", help="safetensors weights of the recipe's network")
-    train.add_argument("--seed", type=int, default=0, metavar="S")
-    train.add_argument("--workers", type=int, default=2, metavar="N")
-    train.add_argument("--bundle-version", default="1", metavar="V")
-    train.add_argument("--out", required=True, metavar="DIR")
-
     models = verb("models", _models, "the registry: list, verify, register, promote, rollback, retire")
     models.add_argument("action", choices=["list", "verify", "register", "promote", "rollback", "retire"])
     models.add_argument("target", nargs="?", metavar="DIR|NAME")
@@ -251,22 +246,6 @@ def _score(options: argparse.Namespace) -> Any:
         except ValueError as error:
             raise InputError(f"'{pair}' is not KEY=VALUE with a number.") from error
     return asdict(compute_score(options.name, values))
-
-
-def _train(options: argparse.Namespace) -> Any:
-    from core.services.train_command import train_from_files
-
-    return train_from_files(
-        options.recipe,
-        cohort=options.cohort,
-        features=options.features,
-        outcome=options.outcome,
-        weights=options.weights,
-        out=Path(options.out),
-        seed=options.seed,
-        workers=options.workers,
-        version=options.bundle_version,
-    )
 
 
 def _models(options: argparse.Namespace) -> Any:

@@ -1,192 +1,249 @@
-"""Fit one variant of a recipe on a feature table: nested cross-validation, final model, cut-off, nomogram."""
+"""Fit all models of a recipe on a feature table: signatures once, models side by side, nested cross-validation."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from core.domain.errors import InputError
 from core.modelling.applicability import TrainingRange, training_range
-from core.modelling.nomogram import Axis, Nomogram, pretty
-from core.modelling.signatures import (
-    BestByCrossValidation,
-    ClinicalSpec,
-    CrossFittedSignatures,
-    SignatureSpec,
-    signature_pipeline,
-)
-from core.stats.discrimination import Auc, Cutoff, at_threshold, auc_delong, youden_cutoff
+from core.modelling.combination import AxisLabel, bootstrap_coefficients, fit_combination, nomogram_of
+from core.modelling.nomogram import Nomogram
+from core.modelling.signatures import FittedSignature, Predictors, SignatureSpec, clinical_value, fit_signature
+from core.stats.discrimination import Auc, Cutoff, auc_delong, youden_cutoff
 
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Progress = Callable[[float, str], None]
 MEASURES = ("max_diameter_cm", "in_plane_spacing_mm", "slice_spacing_mm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AxisLabel:
-    """How a nomogram predictor is shown."""
+class ClinicalSpec:
+    """A clinical predictor: its column, its code where the model is used, and how it enters."""
 
-    name: str
+    column: str
+    code: str
+    transform: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One model: which signatures and clinical predictors its regression takes; `labels` in the same order."""
+
+    id: str
     label: str
-    unit: str
-    transform: str = "identity"
+    signatures: tuple[str, ...]
+    clinical: tuple[ClinicalSpec, ...]
+    labels: tuple[AxisLabel, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FittedVariant:
-    """A trained submodel with everything its predictions and its report need.
+class FittedModel:
+    """A trained model with everything its predictions and its report need.
 
     `out_of_fold` holds each training patient's probability from models that never saw the patient; cut-off, groups
-    and survival curves come from it. `covariance` is that of the combining regression (intercept first).
+    and survival curves come from it. `design` is the regression's, each signature with held-out values.
+    `coefficients` holds bootstrap refits of the regression, intercept first: a patient's interval comes from them.
     """
 
+    spec: ModelSpec
     pipeline: Pipeline
-    out_of_fold: NDArray[np.float64]
+    out_of_fold: Vector
     cutoff: Cutoff
     nested_auc: Auc
     apparent_auc: Auc
     nomogram: Nomogram
-    covariance: NDArray[np.float64]
+    design: Matrix
+    coefficients: Matrix
     known: TrainingRange
     selected: tuple[str, ...]
-    chosen_estimators: dict[str, str]
     warnings: tuple[str, ...] = field(default=())
 
 
-def variant_pipeline(
-    signatures: list[SignatureSpec], clinical: list[ClinicalSpec], *, signature_folds: int, seed: int
-) -> Pipeline:
-    """Signatures beside clinical predictors, then an unpenalised logistic regression."""
-    parts = [{"id": s.id, "columns": list(s.columns), "pipeline": signature_pipeline(s, seed)} for s in signatures]
-    columns = [[c.code, c.transform] for c in clinical]
-    return Pipeline(
-        [
-            ("predictors", CrossFittedSignatures(parts, columns, signature_folds, seed)),
-            ("combine", LogisticRegression(C=np.inf, max_iter=1000)),
-        ]
-    )
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedRecipe:
+    """All models in the order they were asked for, and the signatures they share, fitted on all patients."""
+
+    models: dict[str, FittedModel]
+    signatures: dict[str, FittedSignature]
+    outcome: NDArray[np.int64]
 
 
-def fit_variant(
+def fit_models(
     table: pd.DataFrame,
     outcome: str,
     signatures: list[SignatureSpec],
-    clinical: list[ClinicalSpec],
-    labels: list[AxisLabel],
+    models: list[ModelSpec],
     *,
     outer_folds: int,
-    signature_folds: int,
     seed: int,
-) -> FittedVariant:
-    """Fit and judge one submodel.
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> FittedRecipe:
+    """Fit and judge all models.
 
-    Every fitted step lies inside the pipeline, so the outer folds see none of it: the nested AUC is honest.
+    Screening, scaling, filling of gaps, choice of estimator, combination: all are fitted inside the outer folds, so
+    the nested AUC is honest. A signature is fitted once a fold, whatever the number of models that use it.
 
     Raises
     ------
     InputError
-        When columns are missing, values are missing or there are too few events.
+        When columns are missing, the outcome has gaps or there are too few events.
     """
-    columns = [c for s in signatures for c in s.columns] + [c.code for c in clinical]
-    y = _checked(table, columns, outcome, outer_folds, signature_folds)
-    pipeline = variant_pipeline(signatures, clinical, signature_folds=signature_folds, seed=seed)
-    out_of_fold = np.zeros(len(table))
-    for train, test in StratifiedKFold(outer_folds, shuffle=True, random_state=seed).split(table, y):
-        fold = clone(pipeline).fit(table.iloc[train], y[train])
-        out_of_fold[test] = fold.predict_proba(table.iloc[test])[:, 1]
-    predictors = pipeline.named_steps["predictors"]
-    design = predictors.fit_transform(table, y)
-    pipeline.named_steps["combine"].fit(design, y)
-    selected, chosen = _used_features(predictors, signatures)
-    measures = [m for m in (*MEASURES, *(c.code for c in clinical)) if m in table]
-    cutoff = youden_cutoff(y, out_of_fold)
-    return FittedVariant(
-        pipeline=pipeline,
-        out_of_fold=out_of_fold,
-        cutoff=at_threshold(y, out_of_fold, cutoff.threshold),
-        nested_auc=auc_delong(y, out_of_fold),
-        apparent_auc=auc_delong(y, pipeline.predict_proba(table)[:, 1]),
-        nomogram=_nomogram(pipeline.named_steps["combine"], design, labels),
-        covariance=_covariance(pipeline.named_steps["combine"], design),
-        known=training_range(table, list(selected), list(dict.fromkeys(measures))),
-        selected=selected,
-        chosen_estimators=chosen,
-        warnings=_warnings(y, sum(s.mrmr_features for s in signatures)),
+    y = _checked(table, outcome, signatures, models, outer_folds)
+    splits = [*StratifiedKFold(outer_folds, shuffle=True, random_state=seed).split(table, y), None]
+    fitted = _fit_signatures(table, y, signatures, splits, seed, workers, progress or (lambda share, text: None))
+    whole = {s.id: fitted[s.id, len(splits) - 1][0] for s in signatures}
+    made: dict[str, FittedModel] = {}
+    for spec in models:
+        out_of_fold = np.zeros(len(table))
+        for number, split in enumerate(splits[:-1]):
+            assert split is not None
+            train, test = split
+            parts = [fitted[s, number] for s in spec.signatures]
+            inside = _design(table.iloc[train], [p[0].held_out for p in parts], spec, table.iloc[train])
+            outside = _design(table.iloc[test], [p[1] for p in parts], spec, table.iloc[train])
+            model, _ = fit_combination(inside, y[train].astype(float))
+            out_of_fold[test] = model.predict_proba(outside)[:, 1]
+        made[spec.id] = _final(table, y, spec, whole, out_of_fold, seed)
+    return FittedRecipe(models=made, signatures=whole, outcome=y)
+
+
+def _fit_signatures(
+    table: pd.DataFrame,
+    y: NDArray[np.int64],
+    signatures: list[SignatureSpec],
+    splits: list[Any],
+    seed: int,
+    workers: int,
+    progress: Progress,
+) -> dict[tuple[str, int], tuple[FittedSignature, Vector]]:
+    """Every signature on every fold's training part and on all patients, with its values for the patients held out."""
+    tasks = [(spec, number) for spec in signatures for number in range(len(splits))]
+    found: dict[tuple[str, int], tuple[FittedSignature, Vector]] = {}
+    results = _spread(table, y, tasks, splits, seed, workers)
+    for done, (spec_id, number, fit, values) in enumerate(results, start=1):
+        found[spec_id, number] = (fit, values)
+        progress(done / len(tasks), f"signature {spec_id}, {done} of {len(tasks)} fits")
+    return found
+
+
+def _spread(
+    table: pd.DataFrame, y: NDArray[np.int64], tasks: list[Any], splits: list[Any], seed: int, workers: int
+) -> Iterator[tuple[str, int, FittedSignature, Vector]]:
+    if workers <= 1 or len(tasks) <= 1:
+        for spec, number in tasks:
+            yield _one(table, y, spec, number, splits[number], seed)
+        return
+    from joblib import Parallel, delayed
+
+    pool = Parallel(n_jobs=workers, return_as="generator_unordered")
+    yield from pool(
+        delayed(_one)(table[list(spec.columns)], y, spec, number, splits[number], seed) for spec, number in tasks
     )
 
 
+def _one(
+    table: pd.DataFrame, y: NDArray[np.int64], spec: SignatureSpec, number: int, split: Any, seed: int
+) -> tuple[str, int, FittedSignature, Vector]:
+    from threadpoolctl import threadpool_limits
+
+    # One thread always: sums in another order could choose another feature.
+    with threadpool_limits(1):
+        if split is None:
+            return spec.id, number, fit_signature(spec, table, y, seed), np.empty(0)
+        train, test = split
+        fit = fit_signature(spec, table.iloc[train], y[train], seed)
+        return spec.id, number, fit, fit.model.values(table.iloc[test])
+
+
+def _design(rows: pd.DataFrame, values: list[Vector], spec: ModelSpec, training: pd.DataFrame) -> Matrix:
+    """Signature values beside clinical ones; a clinical gap becomes the median of `training`."""
+    columns = list(values)
+    for c in spec.clinical:
+        filled = rows[c.column].fillna(training[c.column].median())
+        columns.append(clinical_value(filled.to_numpy(float), c.transform))
+    return np.column_stack(columns)
+
+
+def _final(
+    table: pd.DataFrame,
+    y: NDArray[np.int64],
+    spec: ModelSpec,
+    signatures: dict[str, FittedSignature],
+    out_of_fold: Vector,
+    seed: int,
+) -> FittedModel:
+    mine = [signatures[s] for s in spec.signatures]
+    design = _design(table, [s.held_out for s in mine], spec, table)
+    model, note = fit_combination(design, y.astype(float))
+    predictors = Predictors([s.model for s in mine], [[c.code, c.transform] for c in spec.clinical])
+    selected = tuple(dict.fromkeys(c for s in mine for c in s.model.columns))
+    applied = _design(table, [s.model.values(table) for s in mine], spec, table)
+    measures = {m: m for m in MEASURES if m in table} | {c.code: c.column for c in spec.clinical}
+    known = table[list(selected)].fillna(table[list(selected)].median())
+    known = known.assign(**{code: table[column] for code, column in measures.items()})
+    warning = _sample_size(y, design.shape[1], len(selected))
+    return FittedModel(
+        spec=spec,
+        pipeline=Pipeline([("predictors", predictors), ("combine", model)]),
+        out_of_fold=out_of_fold,
+        cutoff=youden_cutoff(y, out_of_fold),
+        nested_auc=auc_delong(y, out_of_fold),
+        apparent_auc=auc_delong(y, model.predict_proba(applied)[:, 1]),
+        nomogram=nomogram_of(model, design, list(spec.labels)),
+        design=design,
+        coefficients=bootstrap_coefficients(design, y.astype(float), seed=seed),
+        known=training_range(known, list(selected), list(measures)),
+        selected=selected,
+        warnings=tuple(w for w in (note, warning) if w),
+    )
+
+
+def predict_table(model: FittedModel, table: pd.DataFrame) -> Vector:
+    """Probability of each row of a table with the training table's column names; clinical gaps are refused."""
+    renamed = table.rename(columns={c.column: c.code for c in model.spec.clinical if c.column != c.code})
+    return np.asarray(model.pipeline.predict_proba(renamed)[:, 1], float)
+
+
+def combination(model: FittedModel) -> LogisticRegression:
+    return model.pipeline.named_steps["combine"]
+
+
 def _checked(
-    table: pd.DataFrame, columns: list[str], outcome: str, outer_folds: int, signature_folds: int
+    table: pd.DataFrame, outcome: str, signatures: list[SignatureSpec], models: list[ModelSpec], outer_folds: int
 ) -> NDArray[np.int64]:
+    columns = [c for s in signatures for c in s.columns] + [c.column for m in models for c in m.clinical]
     absent = [c for c in [*columns, outcome] if c not in table]
     if absent:
         raise InputError(f"The table lacks {len(absent)} column(s), first {absent[0]}.")
-    gaps = table[[*columns, outcome]].isna().any(axis=1)
+    gaps = table[outcome].isna()
     if gaps.any():
         raise InputError(
-            f"{int(gaps.sum())} case(s) have missing values, first {table.index[gaps][0]}. Complete or leave out."
+            f"{int(gaps.sum())} case(s) have no {outcome}, first {table.index[gaps][0]}. Complete or leave out."
         )
     y = table[outcome].to_numpy(int)
     fewest = int(min(y.sum(), len(y) - y.sum()))
-    if fewest < 2 * max(outer_folds, signature_folds):
+    inner = max((s.folds for s in signatures), default=2)
+    if fewest < 2 * max(outer_folds, inner):
         raise InputError(f"{fewest} cases in the smaller class of {outcome} are too few for {outer_folds} outer folds.")
     return y
 
 
-def _used_features(
-    predictors: CrossFittedSignatures, signatures: list[SignatureSpec]
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Columns with influence on a signature (non-zero where the estimator says so), and which estimator won."""
-    used: list[str] = []
-    chosen: dict[str, str] = {}
-    for spec, model in zip(signatures, predictors.fitted_, strict=True):
-        last: Any = model.named_steps["estimator"]
-        columns = [spec.columns[i] for i in model.named_steps["mrmr"].selected_]
-        if isinstance(last, BestByCrossValidation):
-            chosen[spec.id] = last.best_name_
-            last = last.best_
-        else:
-            chosen[spec.id] = spec.estimators[0]
-        weights = np.ravel(last.coef_) if hasattr(last, "coef_") else np.ones(len(columns))
-        kept = [c for c, w in zip(columns, weights, strict=True) if abs(w) > 1e-9]
-        used += kept or columns
-    return tuple(dict.fromkeys(used)), chosen
-
-
-def _nomogram(combine: LogisticRegression, design: NDArray[np.float64], labels: list[AxisLabel]) -> Nomogram:
-    axes = []
-    for i, label in enumerate(labels):
-        steps = pretty(float(design[:, i].min()), float(design[:, i].max()))
-        axes.append(
-            Axis(
-                name=label.name,
-                label=label.label,
-                unit=label.unit,
-                coefficient=float(combine.coef_[0, i]),
-                low=float(steps[0]),
-                high=float(steps[-1]),
-                transform=label.transform,
-            )
-        )
-    return Nomogram(intercept=float(combine.intercept_[0]), axes=tuple(axes))
-
-
-def _covariance(combine: LogisticRegression, design: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse Fisher information of the regression, intercept first."""
-    full = np.column_stack([np.ones(len(design)), design])
-    p = combine.predict_proba(design)[:, 1]
-    return np.asarray(np.linalg.inv((full * (p * (1 - p))[:, None]).T @ full))
-
-
-def _warnings(y: NDArray[np.int64], candidates: int) -> tuple[str, ...]:
+def _sample_size(y: NDArray[np.int64], predictors: int, features: int) -> str:
+    """Events per predictor of the regression and per selected feature, where fewer than ten."""
     events = int(min(y.sum(), len(y) - y.sum()))
+    candidates = max(predictors, features)
     if events < 10 * candidates:
         return (
-            f"{events} events for {candidates} candidate features after screening: {events / candidates:.1f} per "
-            "candidate, fewer than the 10 usually asked for; expect over-fitting.",
+            f"{events} events for {candidates} selected features: {events / candidates:.1f} per feature, fewer than "
+            "the 10 usually asked for; expect over-fitting."
         )
-    return ()
+    return ""

@@ -1,196 +1,210 @@
-"""Signatures: many features turned into one number, and the step that puts several of them side by side."""
+"""Signatures: many features turned into one number by screening and an estimator, honestly for the patients it learnt.
 
-import warnings
-from dataclasses import dataclass
+A signature enters a regression beside other predictors. Were its values for the training patients those of the model
+that learnt from them, the regression would trust it too much; so each training patient gets the value of a model
+fitted without that patient, from the same folds that choose the estimator and the number of features.
+"""
+
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegressionCV
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 
-from core.modelling.screening import MaxRelevanceMinRedundancy, OutliersToMedian
+from core.modelling.estimators import estimator, is_margin
+from core.modelling.screening import ColumnStep, Reproducible, Selector
 
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 LOGIT_LIMIT = 6.0
+ALL = 10**9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignatureSpec:
-    """What a signature is made of: feature columns, screening and the estimators that compete for it."""
-
-    id: str
-    columns: tuple[str, ...]
-    outlier_z: float
-    mrmr_features: int
-    estimators: tuple[str, ...]
-    inner_folds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClinicalSpec:
-    """A clinical column of the nomogram; `log10` enters log10(value + 1)."""
-
-    code: str
-    transform: str
-
-
-class CrossFittedSignatures(TransformerMixin, BaseEstimator):
-    """Signature values (log odds) and clinical predictors, one column each.
-
-    `fit_transform` returns for each training patient the signatures of models fitted without that patient, as in
-    stacking, so that the regression behind them does not learn from over-fitted values; `transform` uses models
-    fitted on all training patients.
+class SignatureModel(BaseEstimator):
+    """A fitted signature: which features it reads, how each is prepared, and the estimator. It holds no patient.
 
     Parameters
     ----------
-    signatures : list of dicts with `id`, `columns` and `pipeline` (unfitted).
-    clinical : list of (code, transform).
-    folds, seed : of the cross-fitting.
+    columns : names of the features.
+    prepare : fitted column steps, for these columns.
+    model : fitted estimator.
     """
 
-    def __init__(
-        self, signatures: list[dict[str, Any]], clinical: list[list[str]], folds: int = 5, seed: int = 0
-    ) -> None:
+    def __init__(self, columns: list[str], prepare: list[ColumnStep], model: Any) -> None:
+        self.columns = columns
+        self.prepare = prepare
+        self.model = model
+
+    def values(self, X: pd.DataFrame) -> Vector:
+        """Log odds, or for an SVM its decision value, for each row."""
+        x = X[self.columns].to_numpy(float)
+        for step in self.prepare:
+            x = step.transform(x)
+        return signature_values(self.model, x)
+
+
+class Predictors(TransformerMixin, BaseEstimator):
+    """The columns of the last regression: each signature's value, then each clinical variable.
+
+    Parameters
+    ----------
+    signatures : fitted signatures.
+    clinical : [code, transform] of each clinical variable; `log10` enters log10(value + 1).
+    """
+
+    def __init__(self, signatures: list[SignatureModel], clinical: list[list[str]]) -> None:
         self.signatures = signatures
         self.clinical = clinical
-        self.folds = folds
-        self.seed = seed
 
-    def fit(self, X: pd.DataFrame, y: ArrayLike) -> "CrossFittedSignatures":
-        self.fitted_ = [clone(s["pipeline"]).fit(X[s["columns"]], y) for s in self.signatures]
+    def fit(self, X: pd.DataFrame, y: ArrayLike | None = None) -> "Predictors":
         return self
 
-    def fit_transform(self, X: pd.DataFrame, y: ArrayLike | None = None, **_: Any) -> NDArray[np.float64]:
-        labels = np.asarray(y)
-        folds = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
-        held_out = np.zeros((len(X), len(self.signatures)))
-        for train, test in folds.split(X, labels):
-            for i, s in enumerate(self.signatures):
-                model = clone(s["pipeline"]).fit(X.iloc[train][s["columns"]], labels[train])
-                held_out[test, i] = _log_odds(model, X.iloc[test][s["columns"]])
-        self.fit(X, labels)
-        return np.column_stack([held_out, *self._clinical_columns(X)])
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
-    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        check_is_fitted(self, "fitted_")
-        values = [_log_odds(model, X[s["columns"]]) for s, model in zip(self.signatures, self.fitted_, strict=True)]
-        return np.column_stack([*values, *self._clinical_columns(X)])
-
-    def _clinical_columns(self, X: pd.DataFrame) -> list[NDArray[np.float64]]:
-        return [clinical_value(X[code].to_numpy(float), transform) for code, transform in self.clinical]
+    def transform(self, X: pd.DataFrame) -> Matrix:
+        parts = [s.values(X) for s in self.signatures]
+        parts += [clinical_value(X[code].to_numpy(float), transform) for code, transform in self.clinical]
+        return np.column_stack(parts)
 
 
-def clinical_value(value: NDArray[np.float64], transform: str) -> NDArray[np.float64]:
+def clinical_value(value: Vector, transform: str) -> Vector:
     """A clinical variable as it enters the regression."""
     return np.log10(value + 1) if transform == "log10" else value
 
 
-def _log_odds(model: Any, X: pd.DataFrame) -> NDArray[np.float64]:
-    p = np.asarray(model.predict_proba(X), float)[:, 1]
+def signature_values(model: Any, x: Matrix) -> Vector:
+    """Decision value of an SVM, log odds of anything else."""
+    if is_margin(model):
+        return np.asarray(model.decision_function(x), float)
+    p = np.asarray(model.predict_proba(x), float)[:, 1]
     with np.errstate(divide="ignore"):
         return np.clip(np.log(p) - np.log1p(-p), -LOGIT_LIMIT, LOGIT_LIMIT)
 
 
-def signature_pipeline(spec: SignatureSpec, seed: int) -> Pipeline:
-    """Outliers, z-score and mRMR, then the estimator with the best inner cross-validated AUC."""
-    steps: list[tuple[str, Any]] = [
-        ("outliers", OutliersToMedian(spec.outlier_z)),
-        ("scale", StandardScaler()),
-        ("mrmr", MaxRelevanceMinRedundancy(spec.mrmr_features)),
-    ]
-    if spec.estimators == ("lasso_logistic",):
-        steps.append(("estimator", lasso_logistic(spec.inner_folds, seed)))
-    else:
-        candidates = [estimator(name, seed) for name in spec.estimators]
-        steps.append(("estimator", BestByCrossValidation(candidates, list(spec.estimators), spec.inner_folds, seed)))
-    return Pipeline(steps)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SignatureSpec:
+    """What a signature is made of: columns, screening steps in order, estimators and sizes that compete.
+
+    `sizes` are numbers of features to try of what the last step ranks; empty takes what it selects.
+    """
+
+    id: str
+    columns: tuple[str, ...]
+    steps: tuple[Any, ...]
+    estimators: tuple[str, ...]
+    folds: int
+    sizes: tuple[int, ...] = ()
 
 
-class BestByCrossValidation(BaseEstimator):
-    """Fits the candidate with the largest cross-validated AUC on all its data; `best_name_` says which won."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedSignature:
+    """A signature fitted on some patients.
 
-    _estimator_type = "classifier"
+    `held_out` holds each of those patients' value from models fitted without that patient; `inner_auc` the mean
+    cross-validated AUC of each estimator at its best size; `weights` the estimator's coefficients where it has them.
+    """
 
-    def __init__(self, candidates: list[Any], names: list[str], folds: int, seed: int) -> None:
-        self.candidates = candidates
-        self.names = names
-        self.folds = folds
-        self.seed = seed
-
-    def fit(self, X: ArrayLike, y: ArrayLike) -> "BestByCrossValidation":
-        folds = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
-        search = GridSearchCV(
-            Pipeline([("model", self.candidates[0])]),
-            {"model": self.candidates},
-            scoring="roc_auc",
-            cv=folds,
-        ).fit(X, y)
-        self.best_name_ = self.names[int(search.best_index_)]
-        self.auc_by_name_ = dict(zip(self.names, map(float, search.cv_results_["mean_test_score"]), strict=True))
-        self.best_ = search.best_estimator_.named_steps["model"]
-        self.classes_ = self.best_.classes_
-        return self
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        return np.asarray(self.best_.predict_proba(X))
+    model: SignatureModel
+    held_out: Vector
+    chosen: str
+    inner_auc: dict[str, float]
+    weights: dict[str, float] = field(default_factory=dict)
+    icc: Vector | None = None
 
 
-class LassoLogistic(LogisticRegressionCV):
-    """L1 logistic regression, penalty by cross-validated deviance; saga, which leaves the intercept unpenalised."""
-
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "LassoLogistic":
-        with warnings.catch_warnings():
-            # Along the path the weakest penalties may stop at the iteration limit; the chosen one is checked by score.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            super().fit(X, y, sample_weight)
-        return self
-
-
-def lasso_logistic(folds: int, seed: int) -> LassoLogistic:
-    return LassoLogistic(
-        Cs=np.logspace(-2.2, 1.0, 14),
-        l1_ratios=(1.0,),
-        solver="saga",
-        scoring="neg_log_loss",
-        cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
-        max_iter=2000,
-        tol=1e-4,
-        random_state=seed,
-        use_legacy_attributes=False,
+def fit_signature(spec: SignatureSpec, X: pd.DataFrame, y: Vector, seed: int) -> FittedSignature:
+    """Choose estimator and size by cross-validation, then fit on all rows of `X`."""
+    labels = np.asarray(y, int)
+    folds = StratifiedKFold(spec.folds, shuffle=True, random_state=seed)
+    held: dict[tuple[str, int], Vector] = {}
+    areas: dict[tuple[str, int], list[float]] = {}
+    for train, test in folds.split(X, labels):
+        screened = _screen(spec, X.iloc[train], labels[train])
+        inside, outside = screened.apply(X.iloc[train]), screened.apply(X.iloc[test])
+        for size in _sizes(spec, inside.shape[1]):
+            for name in spec.estimators:
+                model = estimator(name, seed).fit(inside[:, :size], labels[train])
+                values = signature_values(model, outside[:, :size])
+                held.setdefault((name, size), np.full(len(X), np.nan))[test] = values
+                areas.setdefault((name, size), []).append(float(roc_auc_score(labels[test], values)))
+    # A size that a fold could not offer, because its screening left fewer, is out of the race.
+    means = {key: float(np.mean(found)) for key, found in areas.items() if len(found) == spec.folds}
+    name, size = max(means, key=lambda key: (round(means[key], 9), -key[1], -spec.estimators.index(key[0])))
+    screened = _screen(spec, X, labels)
+    columns = screened.columns[:size]
+    model = estimator(name, seed).fit(screened.apply(X)[:, :size], labels)
+    prepare = [step.restricted(np.arange(len(columns))) for step in screened.prepare]
+    coefficients = np.ravel(model.coef_) if hasattr(model, "coef_") else np.empty(0)
+    kept = np.flatnonzero(np.abs(coefficients) > 1e-9) if len(coefficients) else np.arange(len(columns))
+    if len(coefficients) and 0 < len(kept) < len(columns):
+        # What an L1 penalty set to 0 is not part of the signature: the refitted model never reads it.
+        columns = [columns[i] for i in kept]
+        prepare = [step.restricted(kept) for step in prepare]
+        model = _without_zeros(model, kept)
+    return FittedSignature(
+        model=SignatureModel(columns, prepare, model),
+        held_out=held[name, size],
+        chosen=name,
+        inner_auc={n: max(v for (other, _), v in means.items() if other == n) for n in {k[0] for k in means}},
+        weights=dict(zip(columns, np.ravel(model.coef_).tolist(), strict=True)) if hasattr(model, "coef_") else {},
+        icc=screened.icc,
     )
 
 
-def estimator(name: str, seed: int) -> Any:
-    """A candidate by its name in a recipe, each with a probability."""
-    from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.naive_bayes import GaussianNB
-    from sklearn.neighbors import KNeighborsClassifier
-
-    made: dict[str, Any] = {
-        "lasso_logistic": LogisticRegression(l1_ratio=1.0, C=0.3, solver="saga", max_iter=4000, random_state=seed),
-        "svm_linear": _calibrated_svm("linear", seed),
-        "svm_rbf": _calibrated_svm("rbf", seed),
-        "random_forest": RandomForestClassifier(150, min_samples_leaf=6, random_state=seed),
-        "extra_trees": ExtraTreesClassifier(150, min_samples_leaf=6, random_state=seed),
-        "gradient_boosting": GradientBoostingClassifier(
-            n_estimators=60, max_depth=2, learning_rate=0.08, random_state=seed
-        ),
-        "k_nearest_neighbours": KNeighborsClassifier(25),
-        "naive_bayes": GaussianNB(),
-    }
-    return made[name]
+def _sizes(spec: SignatureSpec, available: int) -> list[int]:
+    """Numbers of features to try; `ALL` stands for all that screening left, however many each fold left."""
+    fitting = [s for s in spec.sizes if s <= available]
+    return fitting if spec.sizes and fitting else [ALL]
 
 
-def _calibrated_svm(kernel: str, seed: int) -> Any:
-    """An SVM whose margin becomes a probability by Platt's sigmoid, fitted on held-out folds."""
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.svm import SVC
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Screened:
+    """Fitted screening: the columns that selectors left, and the column steps for them."""
 
-    return CalibratedClassifierCV(SVC(kernel=kernel, C=0.5, random_state=seed), ensemble=False, cv=5)
+    prepare: list[ColumnStep]
+    columns: list[str]
+    icc: Vector | None
+
+    def apply(self, X: pd.DataFrame) -> Matrix:
+        x = X[self.columns].to_numpy(float)
+        for step in self.prepare:
+            x = step.transform(x)
+        return x
+
+
+def _screen(spec: SignatureSpec, X: pd.DataFrame, y: NDArray[np.int64]) -> _Screened:
+    places = np.arange(len(spec.columns))
+    frame = X[list(spec.columns)]
+    x = frame.to_numpy(float)
+    prepare: list[ColumnStep] = []
+    icc = None
+    for given in spec.steps:
+        step = clone(given, safe=False)
+        if isinstance(step, Selector):
+            step.fit(pd.DataFrame(x, index=X.index) if isinstance(step, Reproducible) else x, y)
+            icc = getattr(step, "icc_", icc)
+            places, x = places[step.selected_], x[:, step.selected_]
+            prepare = [p.restricted(step.selected_) for p in prepare]
+        else:
+            x = step.fit(x, y).transform(x)
+            prepare.append(step)
+        if not x.shape[1]:
+            break
+    names = [spec.columns[i] for i in places]
+    return _Screened(prepare=prepare, columns=names, icc=icc)
+
+
+def _without_zeros(model: Any, kept: NDArray[np.int64]) -> Any:
+    """A linear model without the columns whose coefficient is 0."""
+    slim = clone(model)
+    for name, value in vars(model).items():
+        if name.endswith("_"):
+            setattr(slim, name, value)
+    slim.coef_ = np.asarray(model.coef_)[:, kept]
+    slim.n_features_in_ = len(kept)
+    return slim

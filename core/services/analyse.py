@@ -20,6 +20,7 @@ from core.regions.body import body_mask
 from core.regions.derived import Marked
 from core.services.cases import advance, clinical_values, newest_masks, prediction_inputs
 from core.services.cohort_features import WeightsFile, open_weights, recipe_deltas, region_mask, wanted_blocks
+from core.services.derived import derived_values
 from core.services.predict import choose_variant, predict, refusals, refused
 from core.services.segment import current_tumours
 from core.services.store import feature_cache, file_store, find_case, open_session
@@ -43,6 +44,7 @@ class CaseInputs:
     diameter_mm: float
     liver: str | None
     loat: str | None
+    loat_area_mm2: float | None
     clinical: dict[str, float]
     models: tuple[tuple[int, str, str], ...]
     provenance: dict[str, Any]
@@ -127,10 +129,17 @@ def read_inputs(code: str, names: list[str] | None) -> CaseInputs:
             diameter_mm=float(tumours[0].measures["max_diameter_mm"]) if tumours else 0.0,
             liver=_newest(row, "liver"),
             loat=_newest(row, "LOAT"),
+            loat_area_mm2=_loat_area_mm2(row),
             clinical=clinical_values(row),
             models=tuple((m.id, m.name, m.version) for m in chosen),
             provenance=prediction_inputs(row),
         )
+
+
+def _loat_area_mm2(row: Case) -> float | None:
+    """The fat's area on its largest slice, where LOAT is marked on CT."""
+    area = next((m.measures.get("fat_area_cm2") for m in newest_masks(row) if m.label == "LOAT"), None)
+    return None if area is None else 100.0 * float(area)
 
 
 def _newest(row: Case, label: str) -> str | None:
@@ -150,24 +159,47 @@ def _predict(bundle: Bundle, inputs: CaseInputs, tell: Progress) -> tuple[Predic
         has_tumour=bool(inputs.tumours),
         diameter_mm=inputs.diameter_mm,
     )
-    variant = choose_variant(recipe, phases, inputs.clinical) if not reasons else None
+    if not bundle.manifest.get("from_images", True):
+        reasons = ["The model was trained on a feature table whose columns this version does not make from images."]
+    clinical = known_values(inputs)
+    variant = choose_variant(recipe, phases, clinical) if not reasons else None
     if not reasons and variant is None:
-        reasons = ["No variant of the model fits the phases and clinical values of this case."]
+        reasons = [_lacking(recipe, phases, clinical)]
     if variant is None:
         return refused(bundle, reasons), {}
+    if not recipe.blocks_of(variant):
+        row = pd.Series(clinical, dtype=float)
+        return predict(bundle, variant, row, synthetic_patient=inputs.synthetic), {}
     found, spacing = _features(bundle, recipe, variant, inputs, tell)
     if found.failures:
         return refused(bundle, list(found.failures.values())), found.sources
-    measures = {
-        "max_diameter_cm": inputs.diameter_mm / 10.0,
-        "in_plane_spacing_mm": max(spacing[:2]),
-        "slice_spacing_mm": spacing[2],
-    }
+    measures = {"in_plane_spacing_mm": max(spacing[:2]), "slice_spacing_mm": spacing[2]}
     deltas = recipe_deltas(recipe, found.values)
-    row = pd.Series({**inputs.clinical, **measures, **found.values, **deltas}, dtype=float)
+    row = pd.Series({**clinical, **measures, **found.values, **deltas}, dtype=float)
     made = predict(bundle, variant, row, synthetic_patient=inputs.synthetic)
     notes = (*made.notes, *found.warnings, *_weight_notes(bundle))
     return replace(made, notes=notes), found.sources
+
+
+def known_values(inputs: CaseInputs) -> dict[str, float]:
+    """Clinical values with what follows from them; a marked tumour's own diameter goes before a recorded one."""
+    known = {**inputs.clinical, **derived_values(inputs.clinical)}
+    if inputs.tumours:
+        known["max_diameter_cm"] = inputs.diameter_mm / 10.0
+    if inputs.loat_area_mm2 is not None:
+        known["loat_area_mm2"] = inputs.loat_area_mm2
+    return known
+
+
+def _lacking(recipe: Recipe, phases: set[Phase], clinical: dict[str, float]) -> str:
+    """What would have to be there for the recipe's last variant, which asks for least."""
+    variant = recipe.variants[-1]
+    labels = {c.code: c.label for c in recipe.clinical}
+    absent = [p.value for p in recipe.phases_of(variant) if p not in phases]
+    absent += [labels[c] for c in variant.clinical if c not in clinical]
+    if not absent:
+        return "No variant of the model can be computed from this case's images."
+    return f"The model needs {', '.join(absent)}, which this case does not have."
 
 
 def _features(
@@ -176,10 +208,11 @@ def _features(
     blocks = recipe.blocks_of(variant)
     images = {p: file_store().volume(inputs.phases[p]) for p in recipe.phases_of(variant)}
     marks = open_marks(inputs)
-    regions = {(b.phase, b.region.name): case_region(b.region, images[b.phase], marks, inputs.modality) for b in blocks}
+    places = [b.place for b in blocks]
+    regions = {(phase, r.name): case_region(r, images[phase], marks, inputs.modality) for phase, r in places}
     wanted = wanted_blocks(blocks, inputs.modality, bundle_weights(bundle))
     found = extract_blocks(wanted, images, regions, feature_cache(), tell)
-    return found, images[blocks[0].phase].geometry.spacing_mm_xyz
+    return found, images[places[0][0]].geometry.spacing_mm_xyz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from core.jobs.spread import Lost, spread
 from core.regions.derived import Marked, make_region
 from core.regions.measure import measure_mask
 from core.synthetic.patients import SyntheticPatient
-from core.synthetic.render import render_case, tumour_geometry
+from core.synthetic.render import REFERENCE_SCANNER, Scanner, render_case, tumour_geometry
 from model_registry.recipe import FeatureBlock, Recipe, Region
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class SyntheticCase:
 
     patient: SyntheticPatient
     modality: Modality
+    scanner: Scanner = REFERENCE_SCANNER
 
     @property
     def identifier(self) -> str:
@@ -71,7 +72,7 @@ class SyntheticCase:
 
     def load(self, phases: tuple[Phase, ...]) -> LoadedCase:
         grid = tumour_geometry(self.patient, self.modality) if self.modality is Modality.CT else None
-        case = render_case(self.patient, self.modality, geometry=grid, phases=phases)
+        case = render_case(self.patient, self.modality, geometry=grid, phases=phases, scanner=self.scanner)
         return LoadedCase(
             images=case.phases,
             tumours=dict.fromkeys(phases, case.tumour),
@@ -144,6 +145,17 @@ def open_weights(path: Path) -> WeightsFile:
     )
 
 
+def has_weights(block: FeatureBlock, weights: Mapping[str, WeightsFile]) -> bool:
+    """Whether a block can be computed with the weights at hand; its models are reported as not computed otherwise."""
+    return block.family == "radiomics" or block.family in weights
+
+
+def image_modality(recipe: Recipe) -> Modality:
+    if recipe.modality is None:
+        raise InputError(f"{recipe.name} needs no images: train it from a table with --features.")
+    return recipe.modality
+
+
 def region_mask(region: Region, marked: Marked) -> Volume | InputError:
     """The mask of a recipe's region, or why it cannot be made."""
     try:
@@ -160,8 +172,11 @@ def wanted_blocks(
     threads: int | None = None,
 ) -> list[WantedBlock]:
     return [
-        WantedBlock(phase=b.phase, region=b.region.name, extractor=extractor_for(b, modality, weights, threads=threads))
+        WantedBlock(
+            phase=b.place[0], region=b.place[1].name, extractor=extractor_for(b, modality, weights, threads=threads)
+        )
         for b in blocks
+        if not b.from_table
     ]
 
 
@@ -230,11 +245,11 @@ def case_row(
     recipe: Recipe, case: CohortCase, weights: Mapping[str, WeightsFile], cache: Path, threads: int | None = None
 ) -> CaseRow:
     """Features and table values of one case; features already in `cache` are read."""
-    phases = tuple(dict.fromkeys(b.phase for b in recipe.features))
+    phases = tuple(dict.fromkeys(b.phase for b in recipe.features if b.phase is not None))
     try:
         loaded = case.load(phases)
-        present = [b for b in recipe.features if b.phase in loaded.images]
-        wanted = wanted_blocks(present, recipe.modality, weights, threads=threads)
+        present = [b for b in recipe.features if b.phase in loaded.images and has_weights(b, weights)]
+        wanted = wanted_blocks(present, image_modality(recipe), weights, threads=threads)
         features = extract_blocks(wanted, loaded.images, _regions(present, loaded), FeatureCache(cache))
         if features.failures:
             return CaseRow(identifier=case.identifier, values={}, failures=tuple(features.failures.values()))
@@ -256,16 +271,16 @@ def recipe_deltas(recipe: Recipe, values: Mapping[str, float]) -> dict[str, floa
 
 def _regions(blocks: list[FeatureBlock], loaded: LoadedCase) -> dict[tuple[Phase, str], Volume | InputError]:
     made: dict[tuple[Phase, str], Volume | InputError] = {}
-    for block in blocks:
-        liver = loaded.livers.get(block.phase)
+    for phase, region in (b.place for b in blocks):
+        liver = loaded.livers.get(phase)
         marked = Marked(
-            tumour=loaded.tumours[block.phase],
+            tumour=loaded.tumours[phase],
             within=liver,
             liver=liver,
-            loat=loaded.loats.get(block.phase),
-            image=loaded.images[block.phase],
+            loat=loaded.loats.get(phase),
+            image=loaded.images[phase],
         )
-        made[(block.phase, block.region.name)] = region_mask(block.region, marked)
+        made[(phase, region.name)] = region_mask(region, marked)
     return made
 
 

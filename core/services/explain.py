@@ -96,8 +96,8 @@ def _networks(folder: Path) -> _Networks:
     """A registered bundle does not change, so its manifest is read once."""
     bundle = Bundle(folder)
     weighted = set(bundle.manifest["weights"])
-    phases = frozenset(b.phase.value for b in bundle.recipe.features if b.family in weighted)
-    return _Networks(title=bundle.recipe.title, modality=bundle.recipe.modality.value, phases=phases)
+    phases = frozenset(b.phase.value for b in bundle.recipe.features if b.family in weighted and b.phase is not None)
+    return _Networks(title=bundle.recipe.title, modality=str(bundle.recipe.modality or ""), phases=phases)
 
 
 def write_attention(code: str, model: str, out: Path) -> dict[str, Any]:
@@ -118,8 +118,9 @@ def write_attention(code: str, model: str, out: Path) -> dict[str, Any]:
 
 
 def _attention(bundle: Bundle, block: FeatureBlock, held: WeightsFile, inputs: CaseInputs) -> Attention:
-    image = file_store().volume(inputs.phases[block.phase])
-    mask = case_region(block.region, image, open_marks(inputs), inputs.modality)
+    phase, region = block.place
+    image = file_store().volume(inputs.phases[phase])
+    mask = case_region(region, image, open_marks(inputs), inputs.modality)
     if isinstance(mask, InputError):
         raise mask
     of = architecture(held.architecture, held.revision)
@@ -137,8 +138,8 @@ def _attention(bundle: Bundle, block: FeatureBlock, held: WeightsFile, inputs: C
         modality=inputs.modality.value,
         network=of.name,
         layer=of.target_layer,
-        phase=block.phase.value,
-        region=block.region.name,
+        phase=phase.value,
+        region=region.name,
         image=image,
         mask=mask,
         map=Volume(array_zyx=found.array_zyx, geometry=image.geometry),

@@ -16,12 +16,14 @@ from model_registry.recipe import Recipe, Variant
 if TYPE_CHECKING:
     import pandas as pd
 
-Z_95 = 1.959963984540054
+
 
 
 def refusals(recipe: Recipe, *, modality: str, phases: set[Phase], has_tumour: bool, diameter_mm: float) -> list[str]:
     """Why a model cannot be applied at all; empty when it can."""
-    reasons = []
+    reasons: list[str] = []
+    if recipe.modality is None:
+        return reasons
     if modality != recipe.modality:
         reasons.append(f"The model reads {recipe.modality.value}; this case is {modality}.")
         return reasons
@@ -40,10 +42,10 @@ def refusals(recipe: Recipe, *, modality: str, phases: set[Phase], has_tumour: b
 
 
 def choose_variant(recipe: Recipe, phases: set[Phase], clinical: Mapping[str, float]) -> Variant | None:
-    """The first variant whose phases and clinical values are all there."""
+    """The first variant that can be made from images, and whose phases and clinical values are all there."""
     for variant in recipe.variants:
-        measured = {"max_diameter_cm"}
-        if set(recipe.phases_of(variant)) <= phases and set(variant.clinical) - measured <= set(clinical):
+        made_here = recipe.from_images(variant)
+        if made_here and set(recipe.phases_of(variant)) <= phases and set(variant.clinical) <= set(clinical):
             return variant
     return None
 
@@ -56,7 +58,7 @@ def refused(bundle: Bundle, reasons: list[str]) -> Prediction:
 def predict(bundle: Bundle, variant: Variant, row: pd.Series, *, synthetic_patient: bool) -> Prediction:
     """Apply a variant to one row of features, clinical values and measures.
 
-    The interval is Wald's for the combining regression on the log-odds scale (rms `predict`), 95 %.
+    The interval is the middle 95 % of what 200 bootstrap refits of the last regression say of this patient.
 
     Raises
     ------
@@ -73,9 +75,9 @@ def predict(bundle: Bundle, variant: Variant, row: pd.Series, *, synthetic_patie
     if abs(model.nomogram.probability(total) - probability) > 1e-6:
         raise RuntimeError(f"{bundle.name} {variant.id}: nomogram and pipeline disagree")
     x = np.concatenate([[1.0], design])
-    half = Z_95 * float(np.sqrt(x @ model.covariance @ x))
-    centre = model.nomogram.linear_predictor(total)
-    interval = tuple(float(1 / (1 + np.exp(-(centre + s * half)))) for s in (-1, 1))
+    refits = model.coefficients @ x
+    spread = -np.expm1(-np.exp(refits)) if model.nomogram.horizons else 1 / (1 + np.exp(-refits))
+    interval = np.percentile(spread, [2.5, 97.5])
     reasons = list(outside_reasons(model.known, row))
     if bundle.synthetic and not synthetic_patient:
         reasons.insert(0, "The model was trained on synthetic patients; a real patient is outside that population.")
@@ -86,14 +88,21 @@ def predict(bundle: Bundle, variant: Variant, row: pd.Series, *, synthetic_patie
         applicable=not reasons,
         reasons=tuple(reasons),
         notes=(f"Variant used: {variant.label}.",),
-        outcome=bundle.recipe.outcome.label,
+        outcome=_outcome(bundle.recipe),
         probability=probability,
-        interval=(interval[0], interval[1]),
+        interval=(float(interval[0]), float(interval[1])),
         cutoff=model.cutoff,
         risk_group="high" if probability >= model.cutoff else "low",
         total_points=total,
         predictors=points,
     )
+
+
+def _outcome(recipe: Recipe) -> str:
+    """What the probability is of; a Cox model's is that of the event by its first horizon."""
+    if not recipe.horizons_months:
+        return recipe.outcome.label
+    return f"{recipe.outcome.label} within {recipe.horizons_months[0]:g} months"
 
 
 def _identity(bundle: Bundle) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,16 @@ from core.domain.phase import Phase
 from core.imaging.nifti import read_image_file
 from core.imaging.resampling import resample_mask
 from core.services.cohort_features import CohortCase, LoadedCase, WeightsFile, cohort_table, open_weights
-from core.services.training import train_bundle
+from core.services.feature_tables import (
+    TrainingData,
+    evaluation_table,
+    external_table,
+    image_table,
+    read_readings,
+    training_table,
+)
+from core.services.training import Progress, Run, evaluate_bundle, train_bundle
+from model_registry.bundle import Bundle, unpack_bundle
 from model_registry.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -44,51 +54,115 @@ class ManifestCase:
         )
 
 
-def train_from_files(
-    recipe_name: str,
-    *,
-    cohort: str | None,
-    features: str | None,
-    outcome: str | None,
-    weights: str | None,
-    out: Path,
-    seed: int,
-    workers: int,
-    version: str,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest:
+    """What `train` was asked for: a recipe, and either a manifest of images or a feature table."""
+
+    recipe: str
+    out: Path
+    cohort: str | None = None
+    features: str | None = None
+    external: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    outcome: str | None = None
+    time: str | None = None
+    event: str | None = None
+    weights: str | None = None
+    seed: int = 0
+    workers: int = 2
+    version: str = "1"
+
+
+def train_from_files(request: TrainingRequest, progress: Progress | None = None) -> dict[str, Any]:
     """Train and write a bundle; returns what the command line prints.
 
     Raises
     ------
     InputError
-        When a file, column or case is not usable. UnavailableError when network weights are missing.
+        When a file, column or case is not usable.
     """
-    recipe = load_recipe(recipe_name)
+    recipe = load_recipe(request.recipe)
+    if (request.time is None) != (request.event is None):
+        raise InputError("Give --time and --event together.")
     held: dict[str, WeightsFile] = {}
-    if weights:
-        opened = open_weights(_existing(weights))
+    if request.weights:
+        opened = open_weights(_existing(request.weights))
         held[opened.architecture] = opened
-    if cohort:
-        table = _from_manifest(recipe, _existing(cohort), held, workers)
-        described = f"manifest {Path(cohort).name}"
+    follow_up = [(request.time, request.event)] if request.time and request.event else []
+    if request.cohort:
+        path = _existing(request.cohort)
+        data = _from_manifest(recipe, path, held, request, follow_up)
+        described = f"manifest {path.name}"
     else:
-        table = _read_csv(_existing(str(features)))
-        described = f"feature table {Path(str(features)).name}"
-    if outcome and outcome != recipe.outcome.column:
-        table = table.rename(columns={outcome: recipe.outcome.column})
-    bundle = train_bundle(
-        recipe, table, out, weights=held, cohort=described, synthetic=False, seed=seed, version=version
-    )
+        path = _existing(str(request.features))
+        data = training_table(recipe, path, outcome=request.outcome, follow_up=follow_up)
+        described = f"feature table {path.name}"
+    if request.readers:
+        readings = read_readings([_existing(p) for p in request.readers], data)
+        data = replace(data, readings=readings)
+    external = [external_table(recipe, _existing(p), data, outcome=request.outcome) for p in request.external]
+    run = Run(seed=request.seed, version=request.version, workers=request.workers, cohort=described)
+    bundle = train_bundle(recipe, data, request.out, run=run, weights=held, external=external, progress=progress)
+    return {"bundle": str(request.out), **summary(bundle)}
+
+
+def summary(bundle: Bundle) -> dict[str, Any]:
+    """What a training says of itself in a few lines: the recipe's own model, all models' AUCs, external cohorts."""
     report = bundle.report
-    keys = ("selected", "nested_cv", "train", "external", "cutoff", "seconds")
-    return {"bundle": str(out), **{k: report[k] for k in keys}}
+    told = json.loads((bundle.document("run.json") or b"{}").decode())
+    keys = ("n", "events", "auc", "ci", "sensitivity", "specificity")
+    return {
+        "selected": report["selected"],
+        "nested_cv": report["nested_cv"],
+        "train": report["train"],
+        "external": [
+            {"name": e["name"], **{k: e[k] for k in keys if k in e}} | {"models": _areas(e.get("models", {}))}
+            for e in report["external"]
+        ],
+        "cutoff": report["cutoff"],
+        "seconds": told.get("seconds"),
+        "sha256": bundle.sha256,
+        "models": {n: {"auc": m["nested_cv"]["auc"], "ci": m["nested_cv"]["ci"]} for n, m in report["models"].items()},
+        "not_computed": report["not_computed"],
+        "shuffled": report["shuffled"],
+        "columns": report["columns"],
+        "notes": report["notes"],
+        "warnings": report["models"][report["headline"]]["warnings"],
+    }
 
 
-def _from_manifest(recipe: Recipe, path: Path, held: dict[str, WeightsFile], workers: int) -> pd.DataFrame:
+def _areas(models: dict[str, Any]) -> dict[str, Any]:
+    return {name: {"auc": m["auc"], "ci": m["ci"]} for name, m in models.items()}
+
+
+def evaluate_from_files(bundle: str, features: str, outcome: str | None) -> dict[str, Any]:
+    """A bundle on a new table; returns what `evaluate` prints.
+
+    Raises
+    ------
+    InputError
+        When the bundle or table is not usable.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = _existing(bundle)
+        opened = Bundle(path if path.is_dir() else unpack_bundle(path, Path(folder)))
+        return evaluate_bundle(opened, evaluation_table(opened.recipe, _existing(features), outcome=outcome))
+
+
+def _from_manifest(
+    recipe: Recipe,
+    path: Path,
+    held: dict[str, WeightsFile],
+    request: TrainingRequest,
+    follow_up: list[tuple[str, str]],
+) -> TrainingData:
     frame = _read_csv(path)
     cache = path.parent / ".hepaboard_features"
     cases = [_case(str(name), row, path.parent) for name, row in frame.iterrows()]
-    return cohort_table(recipe, cases, weights=held, cache=cache, workers=workers)
+    table = cohort_table(recipe, cases, weights=held, cache=cache, workers=request.workers)
+    return image_table(recipe, table, outcome=request.outcome, follow_up=follow_up, given=len(cases))
 
 
 def _case(identifier: str, row: pd.Series, folder: Path) -> CohortCase:

@@ -9,6 +9,7 @@ from scipy import stats
 from core.domain.errors import InputError
 
 Vector = NDArray[np.float64]
+Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +58,19 @@ def auc_delong(outcome: ArrayLike, score: ArrayLike) -> Auc:
     InputError
         When there are fewer than two of either class.
     """
-    y, s = _checked(outcome, score)
+    y, s = checked_score(outcome, score)
     v10, v01 = _components(y, s)
     area = float(v10.mean())
     variance = float(v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01))
-    half = float(stats.norm.ppf(0.975)) * variance**0.5
+    half = Z_95 * variance**0.5
     interval = (max(0.0, area - half), min(1.0, area + half))
     return Auc(n=len(y), events=int(y.sum()), auc=area, variance=variance, ci=interval)
 
 
 def compare_auc(outcome: ArrayLike, score: ArrayLike, baseline: ArrayLike) -> Comparison:
     """DeLong's test of `score` against `baseline` (pROC's `roc.test`, paired)."""
-    y, a = _checked(outcome, score)
-    _, b = _checked(outcome, baseline)
+    y, a = checked_score(outcome, score)
+    _, b = checked_score(outcome, baseline)
     a10, a01 = _components(y, a)
     b10, b01 = _components(y, b)
     difference = float(a10.mean() - b10.mean())
@@ -81,7 +82,7 @@ def compare_auc(outcome: ArrayLike, score: ArrayLike, baseline: ArrayLike) -> Co
 
 def youden_cutoff(outcome: ArrayLike, score: ArrayLike) -> Cutoff:
     """The midpoint threshold with the largest sensitivity + specificity (pROC's `coords`); ties take the lower."""
-    y, s = _checked(outcome, score)
+    y, s = checked_score(outcome, score)
     levels = np.unique(s)
     thresholds = np.concatenate([[-np.inf], (levels[:-1] + levels[1:]) / 2, [np.inf]])
     positive, negative = np.sort(s[y == 1]), np.sort(s[y == 0])
@@ -92,10 +93,8 @@ def youden_cutoff(outcome: ArrayLike, score: ArrayLike) -> Cutoff:
 
 def at_threshold(outcome: ArrayLike, score: ArrayLike, threshold: float) -> Cutoff:
     """Sensitivity, specificity, PPV, NPV and accuracy of `score >= threshold`; NaN where a group is empty."""
-    y, s = _checked(outcome, score)
-    called = s >= threshold
-    tp, fp = int((called & (y == 1)).sum()), int((called & (y == 0)).sum())
-    fn, tn = int((~called & (y == 1)).sum()), int((~called & (y == 0)).sum())
+    y, s = checked_score(outcome, score)
+    tp, fp, fn, tn = _counts(y, s, threshold)
 
     def share(part: int, whole: int) -> float:
         return part / whole if whole else float("nan")
@@ -110,7 +109,64 @@ def at_threshold(outcome: ArrayLike, score: ArrayLike, threshold: float) -> Cuto
     )
 
 
-def _checked(outcome: ArrayLike, score: ArrayLike) -> tuple[Vector, Vector]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A share with its 95 % Wilson interval; NaN where nobody is counted."""
+
+    value: float
+    ci: tuple[float, float]
+    part: int
+    whole: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """What calling `score >= threshold` positive does, each share with its interval."""
+
+    threshold: float
+    sensitivity: Rate
+    specificity: Rate
+    ppv: Rate
+    npv: Rate
+    accuracy: Rate
+
+
+def performance(outcome: ArrayLike, score: ArrayLike, threshold: float) -> Performance:
+    """Sensitivity, specificity, PPV, NPV and accuracy with Wilson intervals."""
+    tp, fp, fn, tn = _counts(*checked_score(outcome, score), threshold)
+    return Performance(
+        threshold=threshold,
+        sensitivity=rate(tp, tp + fn),
+        specificity=rate(tn, tn + fp),
+        ppv=rate(tp, tp + fp),
+        npv=rate(tn, tn + fn),
+        accuracy=rate(tp + tn, tp + fp + fn + tn),
+    )
+
+
+def rate(part: int, whole: int) -> Rate:
+    """`part` of `whole` with Wilson's interval (R's `prop.test(correct=FALSE)`)."""
+    if not whole:
+        return Rate(value=float("nan"), ci=(float("nan"), float("nan")), part=0, whole=0)
+    ci = stats.binomtest(part, whole).proportion_ci(0.95, method="wilson")
+    return Rate(value=part / whole, ci=(float(ci.low), float(ci.high)), part=part, whole=whole)
+
+
+def _counts(y: Vector, s: Vector, threshold: float) -> tuple[int, int, int, int]:
+    """True and false positives, false and true negatives."""
+    called = s >= threshold
+    tp, fp = int((called & (y == 1)).sum()), int((called & (y == 0)).sum())
+    return tp, fp, int(y.sum()) - tp, int((1 - y).sum()) - fp
+
+
+def checked_score(outcome: ArrayLike, score: ArrayLike) -> tuple[Vector, Vector]:
+    """Outcome and score as arrays.
+
+    Raises
+    ------
+    InputError
+        When lengths differ, values are missing or not 0 and 1, or a class has fewer than two cases.
+    """
     y, s = np.asarray(outcome, float), np.asarray(score, float)
     if y.shape != s.shape or y.ndim != 1:
         raise InputError(f"Outcome and score differ in length: {y.shape} and {s.shape}.")

@@ -76,10 +76,11 @@ def kaplan_meier(
     event : (n,) 1 event, 0 censored.
     at : times of the table.
     """
-    t, d = _checked(time, event)
-    steps = np.unique(t)
-    at_risk = np.array([(t >= s).sum() for s in steps])
-    deaths = np.array([((t == s) & (d == 1)).sum() for s in steps])
+    t, d = checked_follow_up(time, event)
+    steps, place = np.unique(t, return_inverse=True)
+    left = np.bincount(place, minlength=len(steps))
+    at_risk = len(t) - np.concatenate([[0], np.cumsum(left)[:-1]])
+    deaths = np.bincount(place, d, len(steps)).astype(int)
     survival = np.cumprod(1 - deaths / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(np.where(at_risk > deaths, deaths / (at_risk * (at_risk - deaths)), np.inf * deaths))
@@ -94,11 +95,11 @@ def kaplan_meier(
         n=len(t),
         events=int(d.sum()),
         median=median,
-        times=(0.0, *map(float, steps)),
-        survival=(1.0, *map(float, survival)),
-        lower=(1.0, *map(float, lower)),
-        upper=(1.0, *map(float, upper)),
-        censor_times=tuple(float(x) for x in np.sort(t[d == 0])),
+        times=(0.0, *steps.tolist()),
+        survival=(1.0, *survival.tolist()),
+        lower=(1.0, *lower.tolist()),
+        upper=(1.0, *upper.tolist()),
+        censor_times=tuple(np.sort(t[d == 0]).tolist()),
         table=rows,
     )
 
@@ -107,7 +108,7 @@ def log_rank(time: ArrayLike, event: ArrayLike, group: ArrayLike) -> LogRank:
     """Mantel-Haenszel log-rank test over all groups (R's `survdiff`), computed by lifelines."""
     from lifelines.statistics import multivariate_logrank_test
 
-    t, d = _checked(time, event)
+    t, d = checked_follow_up(time, event)
     result = multivariate_logrank_test(t, np.asarray(group), d)
     return LogRank(chi2=float(result.test_statistic), df=len(np.unique(np.asarray(group))) - 1, p=float(result.p_value))
 
@@ -117,7 +118,7 @@ def hazard_ratio(time: ArrayLike, event: ArrayLike, group: ArrayLike, *, referen
     import pandas as pd
     from lifelines import CoxPHFitter
 
-    t, d = _checked(time, event)
+    t, d = checked_follow_up(time, event)
     labels = np.asarray(group)
     others = [g for g in np.unique(labels) if g != reference]
     if len(others) != 1 or reference not in labels:
@@ -136,7 +137,8 @@ def hazard_ratio(time: ArrayLike, event: ArrayLike, group: ArrayLike, *, referen
     )
 
 
-def _checked(time: ArrayLike, event: ArrayLike) -> tuple[Vector, Vector]:
+def checked_follow_up(time: ArrayLike, event: ArrayLike) -> tuple[Vector, Vector]:
+    """Times and events as arrays; InputError where they are not follow-up."""
     t, d = np.asarray(time, float), np.asarray(event, float)
     if t.shape != d.shape or t.ndim != 1 or not len(t):
         raise InputError(f"Times and events must be two lists of the same length, got {t.shape} and {d.shape}.")
@@ -166,9 +168,9 @@ def _median(steps: Vector, survival: Vector, deaths: NDArray[np.int64], below: N
         return None
     first = int(below[0])
     if abs(survival[first] - 0.5) < 1e-12:
-        later = [i for i in range(first + 1, len(steps)) if deaths[i] > 0]
-        if later:
-            return float((steps[first] + steps[later[0]]) / 2)
+        later = np.flatnonzero(deaths[first + 1 :])
+        if len(later):
+            return float((steps[first] + steps[first + 1 + later[0]]) / 2)
     return float(steps[first])
 
 

@@ -24,6 +24,21 @@ CT_NOISE_HU = 11.0
 MR_NOISE_FRACTION = 0.03
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanner:
+    """How a site's scanner differs from the reference: noise, blur and signal by a factor, on CT also an offset in HU."""
+
+    noise: float = 1.0
+    blur: float = 1.0
+    gain: float = 1.0
+    offset_hu: float = 0.0
+
+
+REFERENCE_SCANNER = Scanner()
+# A site that the models have not seen: noisier, softer kernel, more contrast.
+SHIFTED_SCANNER = Scanner(noise=1.5, blur=1.35, gain=1.06, offset_hu=4.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RenderedCase:
     """Phases of one patient on one grid with the true masks."""
@@ -65,6 +80,7 @@ def render_case(
     *,
     geometry: Geometry | None = None,
     phases: tuple[Phase, ...] | None = None,
+    scanner: Scanner = REFERENCE_SCANNER,
 ) -> RenderedCase:
     """Render a study of a patient.
 
@@ -76,7 +92,7 @@ def render_case(
     grid = geometry or body_geometry(modality)
     anatomy = build_anatomy(patient, grid)
     textures = _Textures(patient, modality, anatomy)
-    images = {p: _render_phase(patient, modality, p, anatomy, textures) for p in phases or PHASES[modality]}
+    images = {p: _render_phase(patient, modality, p, anatomy, textures, scanner) for p in phases or PHASES[modality]}
     return RenderedCase(
         modality=modality,
         phases=images,
@@ -119,7 +135,12 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_voxels:
 
 
 def _render_phase(
-    patient: SyntheticPatient, modality: Modality, phase: Phase, anatomy: Anatomy, textures: _Textures
+    patient: SyntheticPatient,
+    modality: Modality,
+    phase: Phase,
+    anatomy: Anatomy,
+    textures: _Textures,
+    scanner: Scanner,
 ) -> Volume:
     table = np.array([tissue_value(name, phase, modality) for name in anatomy.names], np.float32)
     image = table[anatomy.tissue_zyx]
@@ -128,7 +149,8 @@ def _render_phase(
     image += np.where(in_liver, 5.0 * contrast * textures.parenchyma, 0).astype(np.float32)
     _paint_shell(image, patient, modality, phase, anatomy, in_liver)
     _paint_tumour(image, patient, modality, phase, anatomy, textures)
-    return Volume(array_zyx=_acquire(image, patient, modality, phase, anatomy, textures), geometry=anatomy.geometry)
+    stored = _acquire(image, patient, modality, phase, anatomy, textures, scanner)
+    return Volume(array_zyx=stored, geometry=anatomy.geometry)
 
 
 def _paint_shell(
@@ -184,14 +206,16 @@ def _acquire(
     phase: Phase,
     anatomy: Anatomy,
     textures: _Textures,
+    scanner: Scanner,
 ) -> NDArray[np.int16]:
     """Blur of the scanner, noise, and for MR the coil's bias field; stored as 16-bit integers."""
     rng = np.random.default_rng([patient.seed, 20 + list(Phase).index(phase), int(modality is Modality.MR)])
-    blurred = ndimage.gaussian_filter(image, (0.35, 0.6, 0.6))
+    blurred = scanner.gain * ndimage.gaussian_filter(image, scanner.blur * np.array([0.35, 0.6, 0.6]))
     noise = ndimage.gaussian_filter(rng.standard_normal(image.shape, dtype=np.float32), (0.3, 0.6, 0.6))
     noise /= max(float(noise.std()), 1e-6)
     if modality is Modality.CT:
-        return np.clip(np.round(blurred + CT_NOISE_HU * noise), -1024, 3071).astype(np.int16)
+        shifted = blurred + scanner.offset_hu + scanner.noise * CT_NOISE_HU * noise
+        return np.clip(np.round(shifted), -1024, 3071).astype(np.int16)
     shaded = blurred * (1 + 0.05 * textures.bias)
-    level = MR_NOISE_FRACTION * tissue_value("liver", phase, modality)
+    level = scanner.noise * MR_NOISE_FRACTION * tissue_value("liver", phase, modality)
     return np.clip(np.round(np.hypot(shaded + level * noise, level * 0.3)), 0, 4095).astype(np.int16)
