@@ -94,8 +94,8 @@ def _reference_cohort(bundle: Bundle) -> Check:
         held = bundle.reference_curves()
         return Check(
             name="reference cohort without identifiers",
-            ok=bool(held),
-            detail=f"{len(held)} aggregated curves, no patient" if held else "neither patients nor curves",
+            ok=all(set(c) == {"variant", "endpoint", "group", "counts"} for c in held),
+            detail=f"{len(held)} aggregated curves, no patient",
         )
     columns = list(cohort.columns)
     telling = [c for c in columns if any(word in c.lower() for word in IDENTIFIER_COLUMNS)]

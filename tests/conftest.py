@@ -16,7 +16,15 @@ from model_registry.bundle import Bundle
 from model_registry.recipe import Recipe, load_recipe
 
 SHARED = Path(os.environ.get("HEPABOARD_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-SMALL = DemonstrationSize(patients=44, network_patients=8, network_width=4, network_epochs=1, workers=2)
+SMALL = DemonstrationSize(
+    patients=44,
+    external_patients=0,
+    network_patients=8,
+    network_width=4,
+    network_epochs=1,
+    workers=2,
+    shuffled_check=False,
+)
 
 
 @pytest.fixture
@@ -51,9 +59,10 @@ def mr_case(patient: SyntheticPatient) -> RenderedCase:
 def small_recipe(name: str) -> Recipe:
     """A shipped recipe with the screening and folds that 44 patients can bear."""
     recipe = load_recipe(name)
-    lean = {"screening": {"outlier_z": 3, "mrmr_features": 4}, "estimators": ["lasso_logistic", "naive_bayes"]}
+    screening = [{"step": "outliers"}, {"step": "zscore"}, {"step": "mrmr", "features": 4}]
+    lean = {"screening": screening, "estimators": ["lasso_logistic", "naive_bayes"]}
     signatures = [type(s).model_validate({**s.model_dump(), **lean}) for s in recipe.signatures]
-    folds = type(recipe.cross_validation)(outer_folds=3, signature_folds=3, inner_folds=3)
+    folds = type(recipe.cross_validation)(outer_folds=3, signature_folds=3)
     return recipe.model_copy(update={"signatures": signatures, "cross_validation": folds})
 
 

@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from core.domain.clinical import VARIABLES
+
 INSIDE_PERCENTILES = (1.0, 99.0)
 DISTANCE_PERCENTILE = 97.5
 NAMED_FEATURES = 3
@@ -41,13 +43,16 @@ def training_range(table: pd.DataFrame, features: list[str], measures: list[str]
     """Learn the range from the training table; `features` are the columns the model looks at."""
     from sklearn.covariance import LedoitWolf
 
+    spans = {m: (float(table[m].min()), float(table[m].max())) for m in measures}
+    if not features:
+        return TrainingRange(measures=spans, features={}, mean=(), scale=(), precision=(), distance_limit=0.0)
     values = table[features].to_numpy(float)
     mean, scale = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-12)
     z = (values - mean) / scale
     precision = LedoitWolf().fit(z).precision_
     limits = np.percentile(values, INSIDE_PERCENTILES, axis=0)
     return TrainingRange(
-        measures={m: (float(table[m].min()), float(table[m].max())) for m in measures},
+        measures=spans,
         features={f: (float(limits[0, i]), float(limits[1, i])) for i, f in enumerate(features)},
         mean=tuple(map(float, mean)),
         scale=tuple(map(float, scale)),
@@ -62,11 +67,13 @@ def outside_reasons(known: TrainingRange, row: pd.Series) -> tuple[str, ...]:
     for name, (low, high) in known.measures.items():
         value, slack = float(row[name]), 1e-6 * abs(high)
         if not low - slack <= value <= high + slack:
-            label, unit = MEASURE_LABELS.get(name, (name, ""))
+            label, unit = _shown(name)
             reasons.append(
                 f"{label} {value:.3g} {unit} lies outside the training range {low:.3g} to {high:.3g} {unit}."
             )
     names = list(known.features)
+    if not names:
+        return tuple(reasons)
     values = row[names].to_numpy(float)
     z = ((values - np.array(known.mean)) / np.array(known.scale))[None, :]
     distance = float(_distance(z, np.array(known.precision))[0])
@@ -85,6 +92,14 @@ def outside_reasons(known: TrainingRange, row: pd.Series) -> tuple[str, ...]:
             f"among them {', '.join(far)}."
         )
     return tuple(reasons)
+
+
+def _shown(name: str) -> tuple[str, str]:
+    """A measure's label and unit."""
+    if name in MEASURE_LABELS:
+        return MEASURE_LABELS[name]
+    variable = VARIABLES.get(name)
+    return (variable.label, variable.unit) if variable else (name.replace("_", " "), "")
 
 
 def _distance(z: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:

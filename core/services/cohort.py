@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.domain.errors import InputError
 from core.stats.survival import Curve, HazardRatio, LogRank, hazard_ratio, kaplan_meier, log_rank
 from model_registry.bundle import Bundle
 from model_registry.recipe import SurvivalEndpoint
 from model_registry.registry import bundle_folder
 
+Vector = NDArray[np.float64]
 TABLE_TIMES_MONTHS = (0, 12, 24, 36, 48, 60)
 
 
@@ -30,7 +34,12 @@ class GroupSurvival:
 
 def endpoints(name: str, version: str) -> tuple[SurvivalEndpoint, ...]:
     """The endpoints that a model's reference cohort was followed for."""
-    return tuple(Bundle(bundle_folder(name, version)).recipe.survival)
+    bundle = Bundle(bundle_folder(name, version))
+    frame = bundle.reference_cohort()
+    if frame is None:
+        held = {c["endpoint"] for c in bundle.reference_curves()}
+        return tuple(e for e in bundle.recipe.survival if e.id in held)
+    return tuple(e for e in bundle.recipe.survival if {e.time_column, e.event_column} <= set(frame.columns))
 
 
 def group_survival(name: str, version: str, *, endpoint: str, variant: str | None = None) -> GroupSurvival:
@@ -46,14 +55,12 @@ def group_survival(name: str, version: str, *, endpoint: str, variant: str | Non
     bundle = Bundle(bundle_folder(name, version))
     wanted = next((e for e in bundle.recipe.survival if e.id == endpoint), None)
     variant = variant or bundle.recipe.variants[0].id
-    frame = bundle.reference_cohort()
-    rows = frame[frame["variant"] == variant]
-    if wanted is None or rows.empty:
+    time, event, groups = _follow_up(bundle, wanted, variant) if wanted is not None else ((), (), ())
+    if wanted is None or not len(time):
         raise InputError(f"{name} version {version} has no reference curves for {endpoint} ({variant}).")
-    time, event = rows[wanted.time_column], rows[wanted.event_column]
     curves = []
     for group in ("low", "high"):
-        mine = rows["group"] == group
+        mine = groups == group
         curves.append(kaplan_meier(time[mine], event[mine], group=group, at=TABLE_TIMES_MONTHS))
     return GroupSurvival(
         model=name,
@@ -64,9 +71,33 @@ def group_survival(name: str, version: str, *, endpoint: str, variant: str | Non
         variant=variant,
         synthetic=bundle.synthetic,
         curves=tuple(curves),
-        logrank=log_rank(time, event, rows["group"]),
-        hazard=hazard_ratio(time, event, rows["group"], reference="low"),
+        logrank=log_rank(time, event, groups),
+        hazard=hazard_ratio(time, event, groups, reference="low"),
     )
+
+
+def _follow_up(bundle: Bundle, endpoint: SurvivalEndpoint, variant: str) -> tuple[Vector, Vector, NDArray[Any]]:
+    """Times, events and risk groups of the reference cohort: its patients', or those its monthly counts stand for."""
+    frame = bundle.reference_cohort()
+    if frame is not None:
+        if endpoint.time_column not in frame:
+            return np.empty(0), np.empty(0), np.empty(0)
+        rows = frame[frame["variant"] == variant].dropna(subset=[endpoint.time_column, endpoint.event_column])
+        return (
+            rows[endpoint.time_column].to_numpy(float),
+            rows[endpoint.event_column].to_numpy(float),
+            rows["group"].to_numpy(str),
+        )
+    time, event, groups = [], [], []
+    for curve in bundle.reference_curves():
+        if (curve["variant"], curve["endpoint"]) != (variant, endpoint.id):
+            continue
+        for count in curve["counts"]:
+            for number, happened in ((count["events"], 1.0), (count["censored"], 0.0)):
+                time += [float(count["month"])] * number
+                event += [happened] * number
+                groups += [curve["group"]] * number
+    return np.array(time), np.array(event), np.array(groups)
 
 
 def nomogram_of(name: str, version: str, variant: str) -> Any:

@@ -14,13 +14,13 @@ from core.domain.case import CaseState
 from core.domain.phase import Modality, Phase, PhaseEvidence
 from core.services.cases import set_state
 from core.services.intake import FoundPhase, store_case
-from core.services.registry import promote, register_bundle
+from core.services.open_cohorts import SHIPPED as OPEN_BUNDLES
+from core.services.registry import ensure_active
 from core.services.segment import store_mask
 from core.services.store import open_session
 from core.storage.models import Case, ModelVersion
 from core.synthetic.patients import SyntheticPatient, synthetic_patients
 from core.synthetic.render import RenderedCase, render_case
-from model_registry.bundle import Bundle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,8 @@ def make_demonstration(*, cases: int, seed: int, report: Report) -> dict[str, An
 
     The last case of each modality is left without a tumour mask, to practise on.
     """
-    models = [_ensure_model(path, report) for path in sorted(SHIPPED_BUNDLES.glob("*/manifest.json"))]
+    shipped = sorted((*SHIPPED_BUNDLES.glob("*/manifest.json"), *OPEN_BUNDLES.glob("*/manifest.json")))
+    models = [ensure_active(path.parent, report, author=AUTHOR) for path in shipped]
     write_cohort_table(settings().home / "demonstration_cohort.csv", seed=seed)
     # Showcase patients are not those of the training cohort.
     patients = synthetic_patients(cases, seed + SHOWCASE_SEED_SHIFT)
@@ -96,19 +97,6 @@ def cohort_clinical_table(seed: int) -> pd.DataFrame:
     patients = synthetic_patients(COHORT_PATIENTS, seed)
     rows = [{name: getattr(p, name) for name in (*CLINICAL, *OUTCOMES)} for p in patients]
     return pd.DataFrame(rows, index=[p.identifier for p in patients])
-
-
-def _ensure_model(manifest: Path, report: Report) -> str:
-    bundle = Bundle(manifest.parent)
-    with open_session() as session:
-        known = session.scalar(
-            select(ModelVersion).where(ModelVersion.name == bundle.name, ModelVersion.version == bundle.version)
-        )
-    if known is None:
-        report(f"registering the demonstration model {bundle.name}")
-        register_bundle(bundle.root, author=AUTHOR)
-        promote(bundle.name, bundle.version, author=AUTHOR)
-    return f"{bundle.name} {bundle.version}"
 
 
 def case_code(number: int, modality: Modality) -> str:

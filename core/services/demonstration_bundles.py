@@ -18,9 +18,18 @@ from core.features.architecture import CT_WINDOW, MR_WINDOW
 from core.features.finetune import Examples, Tuning, fine_tune
 from core.features.inputs import slice_triplets
 from core.features.networks import architecture
-from core.services.cohort_features import CohortCase, SyntheticCase, WeightsFile, cohort_table, open_weights
-from core.services.training import train_bundle
+from core.services.cohort_features import (
+    CohortCase,
+    SyntheticCase,
+    WeightsFile,
+    cohort_table,
+    image_modality,
+    open_weights,
+)
+from core.services.feature_tables import ExternalTable, image_table
+from core.services.training import Run, train_bundle
 from core.synthetic.patients import synthetic_patients
+from core.synthetic.render import REFERENCE_SCANNER, SHIFTED_SCANNER, Scanner
 from model_registry.bundle import Bundle
 from model_registry.recipe import Recipe, load_recipe
 
@@ -29,17 +38,21 @@ if TYPE_CHECKING:
 
 RECIPES = ("epr_debtace_dlrrn", "proliferative_ct_dlr")
 DEMONSTRATION_SEED = 20250
+# Other patients than those trained on.
+EXTERNAL_SEED_SHIFT = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemonstrationSize:
     """How large a demonstration is. The network learns from patients of its own, not from the training cohort."""
 
-    patients: int = 300
+    patients: int = 200
+    external_patients: int = 100
     network_patients: int = 160
     network_width: int = 16
     network_epochs: int = 8
     workers: int = 2
+    shuffled_check: bool = True
 
 
 def build_bundle(name: str, out: Path, *, size: DemonstrationSize, seed: int, work: Path) -> Bundle:
@@ -48,26 +61,48 @@ def build_bundle(name: str, out: Path, *, size: DemonstrationSize, seed: int, wo
 
 
 def build_from_recipe(recipe: Recipe, out: Path, *, size: DemonstrationSize, seed: int, work: Path) -> Bundle:
-    """As `build_bundle`, for a recipe of one's own."""
+    """As `build_bundle`, for a recipe of one's own; an external site with another scanner is looked at as well."""
     held = {"resnet34_2_5d": demonstration_weights(recipe, size, seed=seed, work=work)}
-    return train_bundle(
-        recipe,
-        demonstration_table(recipe, held, size, seed=seed, work=work),
-        out,
-        weights=held,
+    table = demonstration_table(recipe, held, size.patients, seed=seed, work=work, workers=size.workers)
+    data = image_table(recipe, table, outcome=None, given=size.patients)
+    external = []
+    if size.external_patients:
+        other = demonstration_table(
+            recipe,
+            held,
+            size.external_patients,
+            seed=seed + EXTERNAL_SEED_SHIFT,
+            work=work,
+            workers=size.workers,
+            scanner=SHIFTED_SCANNER,
+        )
+        external = [ExternalTable(name="synthetic site with another scanner", table=other, outcome=other[recipe.outcome.column])]
+    run = Run(
+        seed=seed,
+        workers=size.workers,
         cohort=f"{size.patients} synthetic patients (seed {seed})",
         synthetic=True,
-        seed=seed,
+        shuffled_check=size.shuffled_check,
     )
+    return train_bundle(recipe, data, out, run=run, weights=held, external=external)
 
 
 def demonstration_table(
-    recipe: Recipe, weights: dict[str, WeightsFile], size: DemonstrationSize, *, seed: int, work: Path
+    recipe: Recipe,
+    weights: dict[str, WeightsFile],
+    patients: int,
+    *,
+    seed: int,
+    work: Path,
+    workers: int = 2,
+    scanner: Scanner = REFERENCE_SCANNER,
 ) -> pd.DataFrame:
-    """The feature table of the synthetic training cohort."""
-    patients = synthetic_patients(size.patients, seed)
-    cases: list[CohortCase] = [SyntheticCase(patient=p, modality=recipe.modality) for p in patients]
-    return cohort_table(recipe, cases, weights=weights, cache=work / "features", workers=size.workers)
+    """The feature table of a synthetic cohort, imaged on a scanner."""
+    modality = image_modality(recipe)
+    cases: list[CohortCase] = [
+        SyntheticCase(patient=p, modality=modality, scanner=scanner) for p in synthetic_patients(patients, seed)
+    ]
+    return cohort_table(recipe, cases, weights=weights, cache=work / "features", workers=workers)
 
 
 def demonstration_weights(recipe: Recipe, size: DemonstrationSize, *, seed: int, work: Path) -> WeightsFile:
@@ -80,7 +115,7 @@ def demonstration_weights(recipe: Recipe, size: DemonstrationSize, *, seed: int,
     labels: list[int] = []
     owners: list[str] = []
     for patient in synthetic_patients(size.network_patients, seed + 1):
-        loaded = SyntheticCase(patient=patient, modality=recipe.modality).load((Phase.PVP,))
+        loaded = SyntheticCase(patient=patient, modality=image_modality(recipe)).load((Phase.PVP,))
         triplets = slice_triplets(loaded.images[Phase.PVP], loaded.tumours[Phase.PVP], window).batch
         # A third of the slices is enough: neighbours look alike.
         parts.append(triplets[len(triplets) % 3 // 2 :: 3].astype(np.float32))

@@ -1,6 +1,7 @@
 """The model registry: list, verify, register, promote, roll back, retire; every step leaves an event."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -104,6 +105,19 @@ def register_bundle(path: Path, *, author: str = LOCAL_USER) -> ModelRow:
         admit(bundle)
         session.flush()
         return _row(session, row)
+
+
+def ensure_active(folder: Path, report: Callable[[str], None], *, author: str = LOCAL_USER) -> str:
+    """Register and promote a bundle that comes with the project, unless that version is there; returns its name."""
+    bundle = Bundle(folder)
+    with open_session() as session:
+        query = select(ModelVersion.id).where(ModelVersion.name == bundle.name, ModelVersion.version == bundle.version)
+        known = session.scalar(query)
+    if known is None:
+        report(f"registering {bundle.name}")
+        register_bundle(bundle.root, author=author)
+        promote(bundle.name, bundle.version, author=author)
+    return f"{bundle.name} {bundle.version}"
 
 
 def promote(name: str, version: str, *, author: str = LOCAL_USER) -> None:
