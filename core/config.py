@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     link_minutes: int = 30
     dask_scheduler: str = ""
+    training_workers: int = 2
 
     @property
     def url(self) -> str:

@@ -7,7 +7,6 @@ import yaml
 from core.domain.case import RESEARCH_USE_NOTICE
 from model_registry.recipe import Recipe
 
-
 MISSING = (
     "Training: gaps in features and clinical variables become the training fold's median. Use: nothing is imputed; a "
     "submodel without the missing phase or variable is used where the recipe has one, else no number is shown."

@@ -60,7 +60,8 @@ def open_cohort_card(recipe: Recipe, report: dict[str, Any], *, version: str, co
     if report["external"]:
         lines += ["## External check"]
         lines += [
-            f"- {e['name']}: n {e['n']}, {e['events']} events, AUC {e['auc']:.3f} ({e['ci'][0]:.3f} to {e['ci'][1]:.3f})"
+            f"- {e['name']}: n {e['n']}, {e['events']} events, AUC {e['auc']:.3f} "
+            f"({e['ci'][0]:.3f} to {e['ci'][1]:.3f})"
             for e in report["external"]
         ]
         lines.append("")

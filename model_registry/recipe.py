@@ -130,9 +130,7 @@ STEP_SETTINGS: dict[str, dict[str, float | int | str]] = {
 class ScreeningStep(_Strict):
     """One screening step with its settings; see `STEP_SETTINGS`."""
 
-    step: Literal[
-        "outliers", "zscore", "variance", "correlation", "univariable", "mrmr", "lasso", "backward", "rfe"
-    ]
+    step: Literal["outliers", "zscore", "variance", "correlation", "univariable", "mrmr", "lasso", "backward", "rfe"]
     limit: float | None = None
     features: int | None = Field(default=None, gt=0)
     scheme: Literal["MID", "MIQ"] | None = None

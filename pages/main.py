@@ -8,7 +8,8 @@ from ui.page import ICON, PAGES, case_picker, notice, style
 st.set_page_config(page_title="HepaBoard", page_icon=str(ICON), layout="wide")
 sections = {
     "Case": ["worklist", "intake", "review", "risk", "cohort", "board"],
-    "Reference": ["scores", "models"],
+    "Reference": ["scores"],
+    "Models": ["research", "models"],
 }
 page = st.navigation(
     {

@@ -27,7 +27,8 @@ PAGES = {
     "cohort": ("cohort.py", "Cohort"),
     "board": ("board.py", "Tumour board"),
     "scores": ("scores.py", "Scores"),
-    "models": ("models.py", "Models"),
+    "research": ("research.py", "Research"),
+    "models": ("models.py", "Registry"),
 }
 NEXT_PAGE = {
     CaseState.RECEIVED: ("intake", "Confirm the phases"),

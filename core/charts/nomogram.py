@@ -72,7 +72,8 @@ def _scales(nomogram: Nomogram, patient: tuple[PredictorPoints, ...], outcome: s
     steps = pretty(0, span, 8)
     totals = tuple((float(t) / span, f"{t:g}") for t in steps if t <= span)
     scales.append(_Scale(label="Total points", ticks=totals, mark=total / span, mark_text=f"{total:.1f}"))
-    for horizon in [h.time for h in nomogram.horizons] or [None]:
+    horizons: list[float | None] = [h.time for h in nomogram.horizons]
+    for horizon in horizons or [None]:
         risks = [(nomogram.points_for_probability(r, horizon) / span, f"{r:.0%}") for r in RISKS]
         inside = tuple((x, text) for x, text in _apart(risks) if 0 <= x <= 1)
         probability = nomogram.probability(total, horizon)

@@ -11,10 +11,9 @@ from typing import Any
 
 from core.cli.masks import add_mask_verbs
 from core.cli.output import Handler, Verb, progress
-from core.cli.training import add_training_verbs
 from core.cli.statistics import add_statistics_verb
+from core.cli.training import add_training_verbs
 from core.domain.errors import HepaBoardError, InputError
-
 
 WITHOUT_DATABASE = ("score", "radiomics", "stats", "train", "evaluate", "open-cohorts")
 

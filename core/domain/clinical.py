@@ -33,16 +33,32 @@ VARIABLES = {
         Variable(code="ascites", label="Ascites (0 none, 1 slight, 2 moderate)", unit="", lowest=0.0, highest=2.0),
         Variable(code="encephalopathy_grade", label="Encephalopathy (grade 0 to 4)", unit="", lowest=0.0, highest=4.0),
         Variable(code="tumour_number", label="Number of tumours", unit="", lowest=1.0, highest=100.0),
-        Variable(code="max_diameter_cm", label="Maximum diameter (where no tumour is marked)", unit="cm", lowest=0.1,
-                 highest=40.0),
+        Variable(
+            code="max_diameter_cm",
+            label="Maximum diameter (where no tumour is marked)",
+            unit="cm",
+            lowest=0.1,
+            highest=40.0,
+        ),
         Variable(code="pivka_ii_mau_ml", label="PIVKA-II", unit="mAU/mL", lowest=0.0, highest=1e7),
         Variable(code="ajcc_stage", label="AJCC stage (1 to 4)", unit="", lowest=1.0, highest=4.0),
-        Variable(code="child_pugh_b", label="Child-Pugh class B or C (1 yes, 0 class A)", unit="", lowest=0.0,
-                 highest=1.0),
-        Variable(code="vascular_invasion", label="Vascular invasion on imaging (1 yes, 0 no)", unit="", lowest=0.0,
-                 highest=1.0),
-        Variable(code="involvement_over_half", label="More than half of the liver involved (1 yes, 0 no)", unit="",
-                 lowest=0.0, highest=1.0),
+        Variable(
+            code="child_pugh_b", label="Child-Pugh class B or C (1 yes, 0 class A)", unit="", lowest=0.0, highest=1.0
+        ),
+        Variable(
+            code="vascular_invasion",
+            label="Vascular invasion on imaging (1 yes, 0 no)",
+            unit="",
+            lowest=0.0,
+            highest=1.0,
+        ),
+        Variable(
+            code="involvement_over_half",
+            label="More than half of the liver involved (1 yes, 0 no)",
+            unit="",
+            lowest=0.0,
+            highest=1.0,
+        ),
     )
 }
 

@@ -1,6 +1,6 @@
 """The numbers of a training report: each model judged, models compared, subgroups, survival by the frozen cut-off.
 
-Everything here is a plain dict of numbers and texts: it is stored as JSON, and the HTML and PDF report are drawn from it.
+Everything here is a plain dict of numbers and texts: it is stored as JSON, and the reports are drawn from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,8 @@ def judged(y: Vector, p: Vector, cutoff: float) -> dict[str, Any]:
         found[f"{name}_ci"] = list(rate.ci)
     try:
         found["calibration"] = asdict(calibration(y, p))
-        grid = np.linspace(*np.quantile(p, [0.02, 0.98]), 40)
+        low, high = np.quantile(p, [0.02, 0.98])
+        grid = np.linspace(low, high, 40)
         found["calibration_curve"] = {"probability": grid.tolist(), "observed": smoothed(p, y, grid).tolist()}
     except InputError as error:
         found["calibration"] = {"not_computed": str(error)}

@@ -47,7 +47,8 @@ CLINICAL = {
     "afp_400": ("afp400", "afpover400", "afpge400"),
 }  # fmt: skip
 IDENTIFIERS = ("id", "patientid", "patient", "case", "caseid", "pid", "subject", "subjectid", "identifier", "name",
-               "sampleid", "sample", "filename", "image", "mask", "mrn", "study", "studyid", "syntheticpatient")  # fmt: skip
+               "sampleid", "sample", "filename", "image", "mask", "mrn", "study", "studyid",
+               "syntheticpatient")  # fmt: skip
 OUTCOMES = ("target", "label", "outcome", "class", "y", "event", "status")
 PATHOLOGY = ("pathology", "path", "pathomics", "wsi", "he", "hne", "histology", "slide", "tile")
 SITES = ("site", "center", "centre", "hospital", "institution", "scanner", "vendor", "batch")
@@ -55,6 +56,7 @@ BOOKKEEPING = ("unnamed0", "index", "split", "set", "group", "fold", "cohort", "
 TRUE = ("1", "yes", "true", "positive", "pos", "male", "m", "+", "malignant", "present")
 FALSE = ("0", "no", "false", "negative", "neg", "female", "f", "w", "-", "benign", "absent")
 MOST_MISSING = 0.2
+MOST_SITES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class Column:
     """One column and what becomes of it.
 
     `role` is identifier, outcome, time, event, clinical, site, feature or dropped; `code` the clinical variable;
-    `phase`, `region` and `family` (radiomics, deep, pathology, unknown) are empty where the name does not say; `note` says why.
+    `phase`, `region` and `family` (radiomics, deep, pathology, unknown) are empty where the name
+    does not say; `note` says why.
     """
 
     name: str
@@ -139,32 +142,40 @@ def _read_one(
     name: str, values: pd.Series, outcome: str | None, also: Sequence[str], *, is_index: bool
 ) -> tuple[Column, pd.Series | None]:
     plain = _plain(name)
-    if is_index:
-        return Column(name=name, role="identifier"), None
-    if name == outcome:
-        return Column(name=name, role="outcome"), values
+    if is_index or name == outcome:
+        return Column(name=name, role="identifier" if is_index else "outcome"), None if is_index else values
     if name in also:
         return Column(name=name, role="time or event"), pd.to_numeric(values, errors="coerce")
-    if plain in SITES and values.nunique() <= 50:
+    if plain in SITES and values.nunique() <= MOST_SITES:
         return Column(name=name, role="site"), values.astype(str)
-    if plain in OUTCOMES or plain in BOOKKEEPING or plain in IDENTIFIERS or plain.startswith("diagnostics"):
-        return Column(name=name, role="dropped", note="bookkeeping or another outcome by its name"), None
-    cleaned = _numeric(name, values)
-    if cleaned is None:
-        return Column(name=name, role="dropped", note="text"), None
-    missing = float(cleaned.isna().mean())
-    if missing == 1:
-        return Column(name=name, role="dropped", note="empty"), None
-    if cleaned.nunique(dropna=True) < 2:
-        return Column(name=name, role="dropped", note="constant"), None
-    if missing > MOST_MISSING:
-        return Column(name=name, role="dropped", note=f"{missing:.0%} missing"), None
+    cleaned = None if _bookkeeping(plain) else _numeric(name, values)
+    reason = "bookkeeping or another outcome by its name" if _bookkeeping(plain) else _unusable(cleaned)
+    if reason or cleaned is None:
+        return Column(name=name, role="dropped", note=reason), None
+    gaps = int(cleaned.isna().sum())
+    note = f"{gaps} gaps, filled with the training median" if gaps else ""
     code = _clinical_code(name)
-    note = f"{int(cleaned.isna().sum())} gaps, filled with the training median" if missing else ""
     if code:
         return Column(name=name, role="clinical", code=code, note=note), cleaned
     phase, region, family = feature_kind(name)
     return Column(name=name, role="feature", phase=phase, region=region, family=family, note=note), cleaned
+
+
+def _bookkeeping(plain: str) -> bool:
+    known = (*OUTCOMES, *BOOKKEEPING, *IDENTIFIERS)
+    return plain in known or plain.startswith("diagnostics")
+
+
+def _unusable(cleaned: pd.Series | None) -> str:
+    """Why a column cannot be used; empty when it can."""
+    if cleaned is None:
+        return "text"
+    missing = float(cleaned.isna().mean())
+    if missing == 1:
+        return "empty"
+    if cleaned.nunique(dropna=True) < 2:
+        return "constant"
+    return f"{missing:.0%} missing" if missing > MOST_MISSING else ""
 
 
 def feature_kind(name: str) -> tuple[str, str, str]:
@@ -193,14 +204,11 @@ def feature_kind(name: str) -> tuple[str, str, str]:
 def _region(tokens: list[str]) -> str:
     for region, words in REGIONS.items():
         for token in tokens:
-            word, width = re.fullmatch(r"([a-z]*?)(\d*)(?:mm)?", token).groups() if _worded(token) else ("", "")
-            if word in words:
+            found = re.fullmatch(r"([a-z]*?)(\d*)(?:mm)?", token)
+            if found and found[1] in words:
+                width = found[2]
                 return f"{region}{width}mm" if width and region in ("peritumoral", "plus") else region
     return ""
-
-
-def _worded(token: str) -> bool:
-    return re.fullmatch(r"([a-z]*?)(\d*)(?:mm)?", token) is not None
 
 
 def _plain(name: str) -> str:
@@ -239,8 +247,11 @@ def _numeric(name: str, values: pd.Series) -> pd.Series | None:
         return pd.to_numeric(values.astype(str).str.strip(), errors="coerce")
     words = set(text.str.lower())
     if len(words) == 2 and words <= {*TRUE, *FALSE}:
-        return values.astype(str).str.strip().str.lower().map(
-            lambda v: 1.0 if v in TRUE else 0.0 if v in FALSE else np.nan
+        return (
+            values.astype(str)
+            .str.strip()
+            .str.lower()
+            .map(lambda v: 1.0 if v in TRUE else 0.0 if v in FALSE else np.nan)
         )
     return None
 

@@ -65,7 +65,7 @@ def combination_predictor(design: Matrix, y: Vector) -> Callable[[Matrix], Vecto
 def bootstrap_coefficients(design: Matrix, y: Vector, *, seed: int, repeats: int = BOOTSTRAPS) -> Matrix:
     """(repeats, 1 + predictors): the regression refitted on resampled patients, intercept first."""
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[Vector] = []
     while len(rows) < repeats:
         drawn = rng.integers(0, len(y), len(y))
         if 2 <= y[drawn].sum() <= len(y) - 2:

@@ -66,7 +66,7 @@ def estimator(name: str, seed: int) -> Any:
             n_estimators=60, max_depth=2, learning_rate=0.08, random_state=seed
         ),
         "k_nearest_neighbours": lambda: KNeighborsClassifier(15),
-        "naive_bayes": lambda: GaussianNB(),
+        "naive_bayes": GaussianNB,
     }
     return made[name]()
 

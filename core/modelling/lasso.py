@@ -99,11 +99,12 @@ def _path(x: Matrix, y: Vector, penalties: Vector, *, whole: bool = False) -> tu
     return np.asarray(coefficients), np.asarray(intercepts), int(used)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _descend(x, y, penalties, whole):  # type: ignore[no-untyped-def]  # pragma: no cover
+@numba.njit(cache=True)
+def _descend(x, y, penalties, whole):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915
     """Coordinate descent on the quadratic approximation of the likelihood, each penalty from the last solution.
 
-    Ends early, as glmnet does, when the deviance explained no longer grows or nothing is left to explain.
+    One function, because compiled code is fastest in one piece. It ends early, as glmnet does, when the deviance
+    explained no longer grows or nothing is left to explain.
     """
     n, p = x.shape
     b = np.zeros(p)

@@ -280,7 +280,7 @@ class RecursiveElimination(Selector):
     2002). The SVM is fitted on the Gram matrix of the patients, which costs the same for 20 columns and for 10,000.
     """
 
-    def __init__(self, features: int = 20, step: float = 0.2, C: float = 1.0) -> None:  # noqa: N803
+    def __init__(self, features: int = 20, step: float = 0.2, C: float = 1.0) -> None:
         self.features = features
         self.step = step
         self.C = C

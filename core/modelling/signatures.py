@@ -117,7 +117,7 @@ class FittedSignature:
     icc: Vector | None = None
 
 
-def fit_signature(spec: SignatureSpec, X: pd.DataFrame, y: Vector, seed: int) -> FittedSignature:
+def fit_signature(spec: SignatureSpec, X: pd.DataFrame, y: ArrayLike, seed: int) -> FittedSignature:
     """Choose estimator and size by cross-validation, then fit on all rows of `X`."""
     labels = np.asarray(y, int)
     folds = StratifiedKFold(spec.folds, shuffle=True, random_state=seed)

@@ -20,11 +20,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableBlock:
-    """`rows` of cells under `header`; `note` stands below. The first column is text, the others are set right."""
+    """`rows` of cells under `header`; `note` stands below. Columns after the first are numbers, or `prose`."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    prose: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-size: 0.85rem; margin: 0.6rem 0; }
 th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #8884; text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child, .prose td, .prose th { text-align: left; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; background: white; }
 figcaption, .note { font-size: 0.82rem; opacity: 0.75; }
 .wide { overflow-x: auto; }
@@ -70,13 +71,15 @@ def _html(block: Block) -> str:
         data = base64.b64encode(block.png).decode()
         caption = html.escape(block.caption)
         return (
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}" style="width:{block.width_mm / 1.6:.0f}%">'
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}" '
+            f'style="width:{block.width_mm / 1.6:.0f}%">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
     head = "".join(f"<th>{html.escape(c)}</th>" for c in block.header)
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in block.rows)
     note = f'<p class="note">{html.escape(block.note)}</p>' if block.note else ""
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}'
+    kind = ' class="prose"' if block.prose else ""
+    return f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}'
 
 
 def as_pdf(title: str, blocks: list[Block], *, footer: str) -> bytes:
@@ -89,6 +92,7 @@ def as_pdf(title: str, blocks: list[Block], *, footer: str) -> bytes:
     styles = getSampleStyleSheet()
     styles["BodyText"].fontSize = 9
     styles["BodyText"].leading = 12
+    styles["Heading2"].keepWithNext = 1
     story: list[Any] = [Paragraph(html.escape(title), styles["Title"])]
     for block in blocks:
         story += _pdf(block, styles)
@@ -131,7 +135,8 @@ def _pdf_table(block: TableBlock, styles: Any) -> list[Any]:
     from reportlab.lib.units import mm
     from reportlab.platypus import Paragraph, Spacer, Table, TableStyle
 
-    small = ParagraphStyle("cell", parent=styles["BodyText"], fontSize=7, leading=8.5, alignment=TA_RIGHT)
+    side = TA_LEFT if block.prose else TA_RIGHT
+    small = ParagraphStyle("cell", parent=styles["BodyText"], fontSize=7, leading=8.5, alignment=side)
     first = ParagraphStyle("first", parent=small, alignment=TA_LEFT)
 
     def row(cells: tuple[str, ...], *, bold: bool = False) -> list[Any]:

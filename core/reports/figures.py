@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from core.charts.palette import GROUP_COLOURS
@@ -109,7 +110,7 @@ def histogram(counts: list[int], edges: list[float], limit: float, title: str) -
     """ICC of the features, with the limit below which they were dropped."""
 
     def draw(axes: Any) -> None:
-        widths = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+        widths = [b - a for a, b in pairwise(edges)]
         axes.bar(edges[:-1], counts, width=widths, align="edge", color=COLOURS[0], edgecolor="white", lw=0.4)
         axes.axvline(limit, color=COLOURS[1], lw=1.4, label=f"kept above {limit:g}")
         axes.set(xlabel="ICC(2,1)", ylabel="Features", xlim=(0, 1))

@@ -15,6 +15,7 @@ CHECKLISTS = Path(__file__).parent / "checklists.yaml"
 NOT_REPORTED = "not reported"
 RATES = (("sensitivity", "Sensitivity"), ("specificity", "Specificity"), ("ppv", "PPV"), ("npv", "NPV"),
          ("accuracy", "Accuracy"))  # fmt: skip
+CALIBRATION_HEADER = ("Model", "Brier", "Intercept", "Slope", "In the large", "ICI", "Hosmer-Lemeshow p")
 Report = dict[str, Any]
 
 
@@ -67,7 +68,7 @@ def _summary(report: Report) -> list[Block]:
         f"{report['summary']} Method after {report['citation']}.",
         f"Model applied: {first['label']}. Nested cross-validated AUC {_ci(report['nested_cv'])} in {train['n']} "
         f"patients, {train['events']} with {report['outcome']}; apparent AUC {_ci(train)}. Cut-off "
-        f"{report['cutoff']:.3f}, Youden's index on out-of-fold predictions, frozen before anything else was looked at.",
+        f"{report['cutoff']:.3f}, Youden's index on out-of-fold predictions, frozen before anything else was seen.",
         shuffled_line(report),
     ]
     blocks: list[Block] = [Heading(text="In short"), *(Text(text=t) for t in lines if t)]
@@ -80,8 +81,10 @@ def shuffled_line(report: Report) -> str:
     s = report["shuffled"]
     if s is None:
         return "The check with shuffled labels was not run."
-    verdict = "the interval holds 0.5, as it must" if s["holds_half"] else (
-        "the interval does NOT hold 0.5: by chance one run in twenty does not; more often means a leak"
+    verdict = (
+        "the interval holds 0.5, as it must"
+        if s["holds_half"]
+        else ("the interval does NOT hold 0.5: by chance one run in twenty does not; more often means a leak")
     )
     return f"Labels shuffled: AUC {_ci(s)}; {verdict}."
 
@@ -116,7 +119,7 @@ def _models(report: Report) -> list[Block]:
     blocks: list[Block] = [Heading(text="All models"), TableBlock(header=header, rows=tuple(rows), note=note)]
     if report["not_computed"]:
         lines = tuple((name, why) for name, why in report["not_computed"].items())
-        blocks.append(TableBlock(header=("Not computed", "Why"), rows=lines))
+        blocks.append(TableBlock(header=("Not computed", "Why"), rows=lines, prose=True))
     return blocks
 
 
@@ -172,17 +175,16 @@ def _calibration(report: Report) -> list[Block]:
     corrected = report["bias_corrected"]
     lines["regression, bias-corrected"] = (corrected["curve"]["probability"], corrected["curve"]["corrected"])
     rows = [calibration_row(m["label"], m["judged"]["calibration"]) for m in report["models"].values()]
-    header = ("Model", "Brier", "Intercept", "Slope", "In the large", "ICI", "Hosmer-Lemeshow p")
     note = (
-        f"Bias-corrected by {corrected['repeats']} bootstrap refits ({corrected['of']}): AUC {corrected['auc'][1]:.3f}, "
-        f"slope {corrected['slope'][1]:.2f}, Brier {corrected['brier'][1]:.3f}."
+        f"Bias-corrected by {corrected['repeats']} bootstrap refits ({corrected['of']}): AUC "
+        f"{corrected['auc'][1]:.3f}, slope {corrected['slope'][1]:.2f}, Brier {corrected['brier'][1]:.3f}."
     )
     return [
         Heading(text="Calibration"),
         FigureBlock(
             png=figures.calibration_figure(lines, "Calibration"), caption="Observed share by predicted probability."
         ),
-        TableBlock(header=header, rows=tuple(rows), note=note),
+        TableBlock(header=CALIBRATION_HEADER, rows=tuple(rows), note=note),
     ]
 
 
@@ -244,8 +246,7 @@ def _external(report: Report, external: dict[str, Any]) -> list[Block]:
         blocks.append(FigureBlock(png=figures.roc_figure(shown, "ROC, external cohort"), caption="ROC curves."))
         calibrated = [calibration_row(report["models"][n]["label"], m["calibration"])
                       for n, m in external["models"].items()]  # fmt: skip
-        header = ("Model", "Brier", "Intercept", "Slope", "In the large", "ICI", "Hosmer-Lemeshow p")
-        blocks.append(TableBlock(header=header, rows=tuple(calibrated)))
+        blocks.append(TableBlock(header=CALIBRATION_HEADER, rows=tuple(calibrated)))
         labels = {n: m["label"] for n, m in report["models"].items()}
         png = figures.decision_figure(external["decision"], labels, "Decision curves, external cohort")
         blocks.append(FigureBlock(png=png, caption="Net benefit per patient."))
@@ -283,8 +284,7 @@ def _subgroups(report: Report) -> list[Block]:
     if not report["subgroups"]:
         return []
     rows = tuple(
-        (r["subgroup"], str(r["n"]), str(r["events"]), _ci(r) if "auc" in r else "too few")
-        for r in report["subgroups"]
+        (r["subgroup"], str(r["n"]), str(r["events"]), _ci(r) if "auc" in r else "too few") for r in report["subgroups"]
     )
     header = ("Subgroup", "n", "events", "AUC, out of fold (95 % CI)")
     return [Heading(text="Subgroups"), TableBlock(header=header, rows=rows)]
@@ -298,8 +298,10 @@ def _settings(report: Report, told: dict[str, Any], version: str) -> list[Block]
     run += [(name, v) for name, v in report["versions"].items()]
     return [
         Heading(text="Settings"),
-        TableBlock(header=("Setting", "Origin", "Note"), rows=origins, note="Stated by the paper, or chosen here."),
-        TableBlock(header=("Run", "Value"), rows=tuple(run)),
+        TableBlock(
+            header=("Setting", "Origin", "Note"), rows=origins, prose=True, note="Stated by the paper, or chosen here."
+        ),
+        TableBlock(header=("Run", "Value"), rows=tuple(run), prose=True),
     ]
 
 
@@ -313,7 +315,10 @@ def _checklist(report: Report, name: str, label: str) -> list[Block]:
     held = _checklists()[name]
     rows = tuple((f"{i['id']} {i['item']}", checklist_answer(i.get("answer"), report)) for i in held["items"])
     note = f"Items after {held['source']}, in our own words. What the run cannot know is for the authors to add."
-    return [Heading(text=f"{label} checklist"), TableBlock(header=("Item", "In this run"), rows=rows, note=note)]
+    return [
+        Heading(text=f"{label} checklist"),
+        TableBlock(header=("Item", "In this run"), rows=rows, note=note, prose=True),
+    ]
 
 
 def checklist_answer(key: str | None, report: Report) -> str:
@@ -339,7 +344,9 @@ ANSWERS: dict[str, Callable[[Report], str]] = {
     "intended_use": lambda r: f"research; {r['time_point']}; trained readers of liver imaging",
     "objective": lambda r: "development" + (" and external evaluation" if r["external"] else ""),
     "data_source": lambda r: r["cohort"],
-    "sites": lambda r: ", ".join(s["subgroup"] for s in r["subgroups"] if s["subgroup"].startswith("site")) or NOT_REPORTED,
+    "sites": lambda r: (
+        ", ".join(s["subgroup"] for s in r["subgroups"] if s["subgroup"].startswith("site")) or NOT_REPORTED
+    ),
     "eligibility": lambda r: r["eligibility"],
     "preparation": lambda r: "; ".join(f"{n} columns {k}" for k, n in r["columns"]["roles"].items()),
     "outcome": lambda r: f"{r['outcome']}: {r['origins']['outcome']['note']}",
@@ -347,7 +354,9 @@ ANSWERS: dict[str, Callable[[Report], str]] = {
     "agreement": _agreement_answer,
     "sample_size": lambda r: f"all available: {r['train']['n']} with {r['train']['events']} events; see warnings",
     "missing": lambda r: "training: median of the fold; in use nothing is imputed, a submodel or no number",
-    "partition": lambda r: f"{r['folds']['outer']} outer and {r['folds']['inner']} inner folds, stratified, seed {r['seed']}",
+    "partition": lambda r: (
+        f"{r['folds']['outer']} outer and {r['folds']['inner']} inner folds, stratified, seed {r['seed']}"
+    ),
     "disjoint": lambda r: "patient: one row a patient",
     "screening": lambda r: r["origins"]["signatures"]["note"],
     "model": lambda r: f"{r['models'][r['headline']]['label']}; {r['origins']['signatures']['note']}",
@@ -368,5 +377,7 @@ ANSWERS: dict[str, Callable[[Report], str]] = {
     "versions": lambda r: ", ".join(f"{k} {v}" for k, v in r["versions"].items()),
     "seed": lambda r: f"seed {r['seed']}",
     "shuffled": shuffled_line,
-    "explain": lambda r: "weights of the features, nomogram; activation maps on the review page where a network is used",
+    "explain": lambda r: (
+        "weights of the features, nomogram; activation maps on the review page where a network is used"
+    ),
 }

@@ -76,7 +76,9 @@ def build_from_recipe(recipe: Recipe, out: Path, *, size: DemonstrationSize, see
             workers=size.workers,
             scanner=SHIFTED_SCANNER,
         )
-        external = [ExternalTable(name="synthetic site with another scanner", table=other, outcome=other[recipe.outcome.column])]
+        external = [
+            ExternalTable(name="synthetic site with another scanner", table=other, outcome=other[recipe.outcome.column])
+        ]
     run = Run(
         seed=seed,
         workers=size.workers,

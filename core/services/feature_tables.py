@@ -1,4 +1,4 @@
-"""A centre's feature table made ready for a recipe: columns read, matched to the recipe's blocks, readings and sites."""
+"""A centre's feature table made ready for a recipe: columns read and matched to the recipe's blocks, readings."""
 
 from __future__ import annotations
 
@@ -176,7 +176,9 @@ def external_table(recipe: Recipe, path: Path, data: TrainingData, *, outcome: s
     name = next((c for c in (outcome, recipe.outcome.column) if c and c in frame), None)
     also = [c for pair in (*data.follow_up, *_endpoint_columns(recipe, frame)) for c in pair if c in frame]
     if name is None and not also:
-        raise InputError(f"{path.name} has neither the outcome '{outcome or recipe.outcome.column}' nor follow-up times.")
+        raise InputError(
+            f"{path.name} has neither the outcome '{outcome or recipe.outcome.column}' nor follow-up times."
+        )
     columns = read_columns(frame, outcome=name, also=also)
     table = frame.apply(_number).set_axis(columns.table.index)
     table, _ = _with_derived(table, {code: column for code, column in data.clinical.items() if column in table})

@@ -27,7 +27,7 @@ from core.services.store import find_case, open_session
 from core.storage.models import Case, Job
 
 MODULE = "core.services.jobs"
-ANALYSIS, SEGMENTATION = "analyse", "segment"
+ANALYSIS, SEGMENTATION, TRAINING = "analyse", "segment", "train"
 RUNNING = ("queued", "running")
 MOST_ATTEMPTS = 3
 BEAT_SECONDS = 3.0
@@ -80,6 +80,18 @@ def _start(code: str, kind: str, parameters: dict[str, Any]) -> JobView:
     return view(number)
 
 
+def start_training_job(parameters: dict[str, Any], prepare: Callable[[int], dict[str, Any]]) -> JobView:
+    """Queue a training; `prepare` gets the job's number, keeps its files and returns what else the job must know."""
+    with open_session() as session:
+        job = Job(kind=TRAINING, case_id=None, message="Waiting for a worker", parameters=parameters)
+        session.add(job)
+        session.flush()
+        number = job.id
+        job.parameters = {**parameters, **prepare(number)}
+    _launch_or_fail(number)
+    return view(number)
+
+
 def newest_job(code: str, kind: str = ANALYSIS) -> JobView | None:
     """The case's last job of a kind; one whose worker died is begun again, or failed when it was tried too often."""
     with open_session() as session:
@@ -103,7 +115,7 @@ def list_jobs(*, running_only: bool = False) -> list[JobView]:
 def view(number: int) -> JobView:
     with open_session() as session:
         job = _get(session.get(Job, number), number)
-        case = session.get(Case, job.case_id)
+        case = session.get(Case, job.case_id) if job.case_id is not None else None
         return JobView(
             id=job.id,
             kind=job.kind,
@@ -215,6 +227,10 @@ def _work(number: int, claim: "_Claim", progress: Callable[[float, str], None]) 
         wanted = claim.parameters
         count = store_proposal(claim.code, wanted["segmenter"], phase=wanted["phase"], progress=progress)
         return f"{count} mask(s) proposed."
+    if claim.kind == TRAINING:
+        from core.services.research import run_training
+
+        return run_training(number, claim.parameters, progress)
     raise InputError(f"This version knows no job of the kind '{claim.kind}'.")
 
 
@@ -285,7 +301,7 @@ def _is_free(number: int) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Claim:
-    """A job taken: what it asks for, of which case, and the number of this attempt."""
+    """A job taken: what it asks for, of which case (none for a training), and the number of this attempt."""
 
     kind: str
     code: str
@@ -310,14 +326,14 @@ def _claim(number: int) -> _Claim | None:
             # A process of the job's own may be ended to cancel it; a worker that takes one job after another may not.
             "process": os.getpid() if job.process == os.getpid() else None,
             "beat": _now(),
-            "message": "Reading the case",
+            "message": "Beginning",
         }
         # Two workers may reach for one job: the first to count the attempt up has it.
         mine = update(Job).where(Job.id == number, Job.attempts == job.attempts).values(**values).returning(Job.id)
-        case = session.get(Case, job.case_id)
-        if session.scalar(mine) is None or case is None:
+        case = session.get(Case, job.case_id) if job.case_id is not None else None
+        if session.scalar(mine) is None:
             return None
-        return _Claim(kind=job.kind, code=case.code, parameters=dict(job.parameters), attempt=attempt)
+        return _Claim(kind=job.kind, code=case.code if case else "", parameters=dict(job.parameters), attempt=attempt)
 
 
 def _end(number: int, attempt: int, state: str, message: str, **values: object) -> None:

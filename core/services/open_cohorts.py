@@ -26,7 +26,7 @@ from core.modelling.nomogram import Axis, BaselineSurvival, Nomogram, pretty
 from core.modelling.signatures import Predictors, clinical_value
 from core.services.open_tables import clca_table, tace_table, tcga_table
 from core.services.registry import ensure_active
-from core.stats.cox import Cox, concordance, fit_cox, test_proportional_hazards
+from core.stats.cox import Cox, concordance, fit_cox, schoenfeld_test
 from core.stats.discrimination import Z_95, auc_delong, youden_cutoff
 from core.stats.horizon import time_dependent_auc
 from core.stats.survival import kaplan_meier
@@ -103,7 +103,9 @@ def build(tables: Path, out: Path, report: Report) -> list[str]:
     present = [s for s in SOURCES if (tables / s.folder).is_dir()]
     if not present:
         wanted = ", ".join(s.folder for s in SOURCES)
-        raise InputError(f"{tables.name} holds none of the folders {wanted}. docs/researcher.md says where to get them.")
+        raise InputError(
+            f"{tables.name} holds none of the folders {wanted}. docs/researcher.md says where to get them."
+        )
     made = []
     for source in present:
         report(f"building {source.recipe}")
@@ -141,7 +143,9 @@ def _build(source: Source, table: pd.DataFrame, tables: Path, out: Path) -> Bund
     }
     card = open_cohort_card(recipe, report, version=VERSION, cohort=source.cohort, licence=source.licence)
     files: dict[str, bytes] = {
-        "recipe.yaml": yaml.safe_dump(json.loads(recipe.model_dump_json()), sort_keys=False, allow_unicode=True).encode(),
+        "recipe.yaml": yaml.safe_dump(
+            json.loads(recipe.model_dump_json()), sort_keys=False, allow_unicode=True
+        ).encode(),
         "report.json": json.dumps(report, indent=1).encode(),
         "model_card.md": card.encode(),
         "LICENSE": source.notice.encode(),
@@ -220,9 +224,7 @@ def _binary(fitted: FittedModel, rows: pd.DataFrame, outcome: str) -> _Fit:
         coefficients=fitted.coefficients,
         known=_known(rows, fitted.spec),
     )
-    return _Fit(
-        pipeline=fitted.pipeline, model=model, numbers=numbers, table=rows, high=fitted.out_of_fold >= cutoff
-    )
+    return _Fit(pipeline=fitted.pipeline, model=model, numbers=numbers, table=rows, high=fitted.out_of_fold >= cutoff)
 
 
 def _predictors(spec: ModelSpec, coefficients: Vector, low: Vector, high: Vector) -> list[dict[str, Any]]:
@@ -287,7 +289,7 @@ def _fit_survival(recipe: Recipe, variant: Variant, table: pd.DataFrame) -> _Fit
         cutoff=cutoff, nomogram=nomogram, coefficients=_refits(t, d, x, horizons[0]), known=_known(rows, spec)
     )
     se = fit.standard_errors
-    hazards = test_proportional_hazards(t, d, x, fit)
+    hazards = schoenfeld_test(t, d, x, fit)
     numbers = {
         "label": variant.label,
         "n": fit.n,
@@ -404,5 +406,3 @@ def monthly_counts(time: Vector, event: Vector) -> list[dict[str, int]]:
         counts.append({"month": int(m), "at_risk": left, "events": events, "censored": censored})
         left -= events + censored
     return counts
-
-

@@ -1,4 +1,4 @@
-"""The downloaded tables of three open cohorts as clean clinical values; each of their traps is handled here and tested."""
+"""The downloaded tables of three open cohorts as clean clinical values; each of their traps is handled here."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def tcga_table(folder: Path) -> pd.DataFrame:
     ]
     bilirubin = [
         bilirubin_umol_l(v, high)
-        for v, high in zip(_number(raw["BILIRUBIN_TOTAL"]), _number(raw["BILIRUBIN_TOTAL_NORM_RANGE_UPPER"]), strict=True)
+        for v, high in zip(
+            _number(raw["BILIRUBIN_TOTAL"]), _number(raw["BILIRUBIN_TOTAL_NORM_RANGE_UPPER"]), strict=True
+        )
     ]
     known = [_known(bilirubin_umol_l=b, albumin_g_l=a) for a, b in zip(albumin, bilirubin, strict=True)]
     invasion = raw["VASCULAR_INVASION"].map({"None": 0.0, "Micro": 1.0, "Macro": 1.0})
@@ -110,13 +112,13 @@ def tace_table(folder: Path) -> pd.DataFrame:
 
 def largest_diameter_cm(text: str) -> float:
     """The largest number of `7.4*6.2/8*4.5`; a satellite's `dmax` does not count. NaN when there is none."""
-    numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", text.split("dmax")[0])]
+    numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", text.split("dmax", maxsplit=1)[0])]
     return max(numbers, default=float("nan"))
 
 
 def albumin_g_l(value: float, lower_norm: float) -> float:
     """Albumin in g/L; the unit is the power of ten that brings the record's lower norm to that of g/dL."""
-    if not (value == value and lower_norm == lower_norm and lower_norm > 0):
+    if np.isnan(value) or not lower_norm > 0:
         return float("nan")
     low, high = ALBUMIN_LOWER_NORM_G_DL
     for power in (0, 1, -1, -3):
@@ -129,7 +131,7 @@ def albumin_g_l(value: float, lower_norm: float) -> float:
 
 def bilirubin_umol_l(value: float, upper_norm: float) -> float:
     """Bilirubin in µmol/L; an upper norm of 10 and more is µmol/L already, a smaller one mg/dL."""
-    if not (value == value and upper_norm == upper_norm and value > 0):
+    if np.isnan(upper_norm) or not value > 0:
         return float("nan")
     return value if upper_norm >= 10 else value * BILIRUBIN_UMOL_L_PER_MG_DL
 
@@ -141,7 +143,7 @@ def stage_number(text: str) -> float:
 
 
 def _known(**values: float) -> dict[str, float]:
-    return {k: v for k, v in values.items() if v == v}
+    return {k: v for k, v in values.items() if not np.isnan(v)}
 
 
 def _number(values: pd.Series) -> pd.Series:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-
-
 def refusals(recipe: Recipe, *, modality: str, phases: set[Phase], has_tumour: bool, diameter_mm: float) -> list[str]:
     """Why a model cannot be applied at all; empty when it can."""
     reasons: list[str] = []

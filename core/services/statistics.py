@@ -132,9 +132,10 @@ def _nomogram(frame: pd.DataFrame, q: Question) -> dict[str, Any]:
         values = [level.label for level in axis.levels] if axis.levels else list(axis.shown)
         axes[axis.name] = {"values": values, "points": [nomogram.axis_points(axis, v) for v in axis.shown]}
     rows = []
+    horizons: list[float | None] = [h.time for h in nomogram.horizons]
     for value in linear_predictor_ticks(fitted):
         points = nomogram.points_for_linear_predictor(float(value) + fitted.center)
-        for horizon in [h.time for h in nomogram.horizons] or [None]:
+        for horizon in horizons or [None]:
             row = {"points": points, "linear_predictor": float(value)}
             row["probability"] = nomogram.probability(points, horizon)
             rows.append(row if horizon is None else {**row, "time": horizon, "survival": 1 - row["probability"]})
@@ -152,7 +153,7 @@ def _km(frame: pd.DataFrame, q: Question) -> dict[str, Any]:
     import pandas as pd
 
     from core.stats.horizon import restricted_mean
-    from core.stats.survival import kaplan_meier, log_rank
+    from core.stats.survival import IntervalKind, kaplan_meier, log_rank
 
     t, d = _follow_up(frame, q)
     if q.group and q.group not in frame:
@@ -160,7 +161,7 @@ def _km(frame: pd.DataFrame, q: Question) -> dict[str, Any]:
     labels = frame[q.group].astype(str) if q.group else pd.Series("all", index=frame.index)
     if q.group and frame[q.group].isna().any():
         raise InputError(f"Column '{q.group}' has empty cells. Complete them or leave the rows out.")
-    kind = "log-log" if q.interval == "log-log" else "log"
+    kind: IntervalKind = "log-log" if q.interval == "log-log" else "log"
     names = sorted(labels.unique())
     tau = max(q.at) if q.at else min(float(t[labels == g].max()) for g in names)
     groups, means = {}, {}
@@ -188,13 +189,13 @@ def _round_times(last: float) -> tuple[float, ...]:
 def _cox(frame: pd.DataFrame, q: Question) -> dict[str, Any]:
     import numpy as np
 
-    from core.stats.cox import concordance, fit_cox, test_proportional_hazards
+    from core.stats.cox import concordance, fit_cox, schoenfeld_test
     from core.stats.discrimination import Z_95
 
     t, d = _follow_up(frame, q)
     x = np.column_stack([_numbers(frame, c, "predictors") for c in _wanted(q, "predictors")])
     fit = fit_cox(t, d, x)
-    test = test_proportional_hazards(t, d, x, fit)
+    test = schoenfeld_test(t, d, x, fit)
     named = dict(zip(q.columns, range(len(q.columns)), strict=True))
     b, se = fit.coefficients, fit.standard_errors
     return {

@@ -21,7 +21,8 @@ from core.services.feature_tables import (
     read_readings,
     training_table,
 )
-from core.services.training import Progress, Run, evaluate_bundle, train_bundle
+from core.services.training import Progress, Run, train_bundle
+from core.services.training_report import evaluate_bundle
 from model_registry.bundle import Bundle, unpack_bundle
 from model_registry.recipe import Recipe, load_recipe
 

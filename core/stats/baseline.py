@@ -47,10 +47,20 @@ def _continuous(name: str, parts: list["np.ndarray"], gaps: int) -> BaselineRow:
     if normal:
         shown = tuple(f"{p.mean():.4g} ({p.std(ddof=1):.3g})" for p in parts)
         if len(parts) == 2:
-            return BaselineRow(label=f"{name}, mean (SD)", values=shown, missing=gaps, test="Welch's t",
-                               p=float(stats.ttest_ind(*parts, equal_var=False).pvalue))
-        return BaselineRow(label=f"{name}, mean (SD)", values=shown, missing=gaps, test="one-way ANOVA",
-                           p=float(stats.f_oneway(*parts).pvalue) if len(parts) > 1 else None)
+            return BaselineRow(
+                label=f"{name}, mean (SD)",
+                values=shown,
+                missing=gaps,
+                test="Welch's t",
+                p=float(stats.ttest_ind(*parts, equal_var=False).pvalue),
+            )
+        return BaselineRow(
+            label=f"{name}, mean (SD)",
+            values=shown,
+            missing=gaps,
+            test="one-way ANOVA",
+            p=float(stats.f_oneway(*parts).pvalue) if len(parts) > 1 else None,
+        )
     quartiles = [np.quantile(p, [0.25, 0.5, 0.75]) if len(p) else np.full(3, np.nan) for p in parts]
     shown = tuple(f"{q[1]:.4g} ({q[0]:.4g} to {q[2]:.4g})" for q in quartiles)
     p_value, test = None, ""
@@ -61,9 +71,7 @@ def _continuous(name: str, parts: list["np.ndarray"], gaps: int) -> BaselineRow:
     return BaselineRow(label=f"{name}, median (quartiles)", values=shown, missing=gaps, p=p_value, test=test)
 
 
-def _categorical(
-    name: str, values: pd.Series, groups: pd.Series, labels: list[object], gaps: int
-) -> list[BaselineRow]:
+def _categorical(name: str, values: pd.Series, groups: pd.Series, labels: list[object], gaps: int) -> list[BaselineRow]:
     counts = pd.crosstab(values, groups).reindex(columns=labels, fill_value=0)
     p, test = _association(counts.to_numpy())
     totals = counts.sum(axis=0)
@@ -72,7 +80,7 @@ def _categorical(
         return tuple(f"{counts.loc[level, g]} ({counts.loc[level, g] / max(totals[g], 1):.0%})" for g in labels)
 
     levels = list(counts.index)
-    if len(levels) == 2 and set(levels) <= {0, 1, 0.0, 1.0}:
+    if len(levels) == 2 and set(levels) <= {0, 1}:
         return [BaselineRow(label=f"{name}, n (%)", values=shown(levels[1]), missing=gaps, p=p, test=test)]
     return [
         BaselineRow(

@@ -140,7 +140,8 @@ def bootstrap_validation(
     design, y = np.asarray(x, float), np.asarray(outcome, float)
     rng = np.random.default_rng(seed)
     own = fit(design, y)(design)
-    grid = np.linspace(*np.quantile(own, [0.02, 0.98]), 50)
+    low, high = np.quantile(own, [0.02, 0.98])
+    grid = np.linspace(low, high, 50)
     apparent = smoothed(own, y, grid)
     gain, bend = np.zeros(3), np.zeros(len(grid))
     for _ in range(repeats):

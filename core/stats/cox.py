@@ -104,7 +104,7 @@ def fit_cox(time: ArrayLike, event: ArrayLike, x: ArrayLike) -> Cox:
     mean = risk.mean
     return Cox(
         coefficients=beta,
-        covariance=np.linalg.inv(information),
+        covariance=np.asarray(np.linalg.inv(information), float),
         log_likelihood=(float(start), float(value)),
         mean=mean,
         times=times,
@@ -115,7 +115,7 @@ def fit_cox(time: ArrayLike, event: ArrayLike, x: ArrayLike) -> Cox:
     )
 
 
-def test_proportional_hazards(
+def schoenfeld_test(
     time: ArrayLike, event: ArrayLike, x: ArrayLike, fit: Cox, transform: TimeTransform = "km"
 ) -> ProportionalHazards:
     """Grambsch and Therneau's test in its exact score form (survival 3.x, `cox.zph`, one degree per column)."""
@@ -139,10 +139,6 @@ def test_proportional_hazards(
         global_chi2=together,
         global_p=float(stats.chi2.sf(together, p)),
     )
-
-
-# pytest would take the name for a test of its own.
-test_proportional_hazards.__test__ = False  # type: ignore[attr-defined]
 
 
 def concordance(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
@@ -235,4 +231,4 @@ class _RiskSets:
     def baseline(self, beta: Vector) -> tuple[Vector, Vector]:
         """Event times and the hazard's step at each, for columns at their means."""
         _, s0 = self._sums(beta)
-        return self.unique, np.bincount(self.group, 1 / s0, len(self.unique))
+        return self.unique, np.asarray(np.bincount(self.group, 1 / s0, len(self.unique)), float)

@@ -62,9 +62,7 @@ def cumulative_incidence(time: ArrayLike, cause: ArrayLike, at: ArrayLike) -> Cu
     steps, values = cumulative_incidence_competing_risks(codes, t)[:2]
     wanted = np.atleast_1d(np.asarray(at, float))
     place = np.searchsorted(steps, wanted, side="right")
-    found = {
-        number: tuple(np.concatenate([[0.0], values[number]])[place].tolist()) for number in range(1, len(values))
-    }
+    found = {number: tuple(np.concatenate([[0.0], values[number]])[place].tolist()) for number in range(1, len(values))}
     return CumulativeIncidence(times=tuple(wanted.tolist()), by_cause=found)
 
 

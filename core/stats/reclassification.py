@@ -53,8 +53,11 @@ def reclassification(outcome: ArrayLike, probability: ArrayLike, baseline: Array
     events = y == 1
     m, n = int(events.sum()), int((~events).sum())
     up, down = new > old, new < old
-    share = {(who, way): float(moved[mask].mean()) for who, mask in ((1, events), (0, ~events))
-             for way, moved in (("up", up), ("down", down))}
+    share = {
+        (who, way): float(moved[mask].mean())
+        for who, mask in ((1, events), (0, ~events))
+        for way, moved in (("up", up), ("down", down))
+    }
     in_events, in_others = share[1, "up"] - share[1, "down"], share[0, "down"] - share[0, "up"]
     # Hmisc's multinomial variance of a difference of shares.
     var_events = (share[1, "up"] + share[1, "down"] - in_events**2) / m

@@ -26,7 +26,7 @@ MR_NOISE_FRACTION = 0.03
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanner:
-    """How a site's scanner differs from the reference: noise, blur and signal by a factor, on CT also an offset in HU."""
+    """How a site's scanner differs from the reference: noise, blur and signal by factors, on CT an offset in HU."""
 
     noise: float = 1.0
     blur: float = 1.0

@@ -6,10 +6,11 @@ import pytest
 
 from core.domain.errors import InputError
 from core.modelling.applicability import outside_reasons, training_range
-from core.modelling.engine import AxisLabel, fit_variant
+from core.modelling.combination import AxisLabel
+from core.modelling.engine import ClinicalSpec, ModelSpec, fit_models
 from core.modelling.nomogram import Axis, Nomogram
-from core.modelling.screening import MaxRelevanceMinRedundancy, OutliersToMedian
-from core.modelling.signatures import ClinicalSpec, SignatureSpec
+from core.modelling.screening import MaxRelevanceMinRedundancy, MedianFill, OutliersToMedian, ZScore
+from core.modelling.signatures import SignatureSpec
 
 
 def test_outliers_become_the_training_median_also_in_new_data() -> None:
@@ -57,15 +58,15 @@ def a_table(n: int, *, signal: float, seed: int) -> pd.DataFrame:
 
 def fit(table: pd.DataFrame, seed: int = 0):
     columns = tuple(f"f{i}" for i in range(200))
-    signature = SignatureSpec(
-        id="s", columns=columns, outlier_z=3, mrmr_features=8, estimators=("lasso_logistic",), inner_folds=3
-    )
-    labels = [
+    steps = (MedianFill(), OutliersToMedian(3), ZScore(), MaxRelevanceMinRedundancy(8))
+    signature = SignatureSpec(id="s", columns=columns, steps=steps, estimators=("lasso_logistic",), folds=4)
+    labels = (
         AxisLabel(name="s", label="Signature", unit=""),
         AxisLabel(name="afp", label="AFP", unit="ng/mL", transform="log10"),
-    ]
-    clinical = [ClinicalSpec(code="afp", transform="log10")]
-    return fit_variant(table, "outcome", [signature], clinical, labels, outer_folds=4, signature_folds=4, seed=seed)
+    )
+    clinical = (ClinicalSpec(column="afp", code="afp", transform="log10"),)
+    model = ModelSpec(id="m", label="M", signatures=("s",), clinical=clinical, labels=labels)
+    return fit_models(table, "outcome", [signature], [model], outer_folds=4, seed=seed).models["m"]
 
 
 def test_nothing_is_learnt_from_noise_although_screening_sees_200_features() -> None:
@@ -87,10 +88,11 @@ def test_a_real_signal_is_found_and_points_equal_the_pipeline() -> None:
         assert fitted.nomogram.probability(sum(p.points for p in points)) == pytest.approx(probability, abs=1e-9)
 
 
-def test_missing_values_and_small_classes_are_refused() -> None:
+def test_missing_outcomes_and_small_classes_are_refused() -> None:
     table = a_table(60, signal=1, seed=0)
-    table.loc[3, "f5"] = np.nan
-    with pytest.raises(InputError, match="missing values"):
+    table["outcome"] = table["outcome"].astype(float)
+    table.loc[3, "outcome"] = np.nan
+    with pytest.raises(InputError, match="have no outcome"):
         fit(table)
     few = a_table(60, signal=1, seed=0)
     few["outcome"] = [1] * 3 + [0] * 57

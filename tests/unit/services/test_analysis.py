@@ -238,7 +238,7 @@ def test_a_tampered_bundle_is_refused(small_ct_bundle: Bundle, tmp_path: Path) -
 def test_a_bundle_holds_no_identifier_and_its_curves_are_out_of_fold(small_ct_bundle: Bundle) -> None:
     cohort = small_ct_bundle.reference_cohort()
     assert not any(str(v).startswith("SYN") for v in cohort.to_numpy().ravel())
-    report = small_ct_bundle.report["variants"]
+    report = small_ct_bundle.report["models"]
     for variant, rows in cohort.groupby("variant"):
         cutoff = report[variant]["cutoff"]["threshold"]
         assert ((rows["probability"] >= cutoff) == (rows["group"] == "high")).all()

@@ -6,7 +6,8 @@ import pytest
 
 from core.domain.phase import Modality
 from core.services.cohort_features import CohortCase, SyntheticCase, cohort_table
-from core.services.training import train_bundle
+from core.services.feature_tables import image_table
+from core.services.training import Run, train_bundle
 from core.synthetic.patients import synthetic_patients
 from model_registry.recipe import DeltaBlock, Recipe
 from tests.conftest import small_recipe
@@ -23,6 +24,8 @@ def delta_recipe() -> Recipe:
             "deltas": [DeltaBlock(id="washout", later="pvp_radiomics", earlier="ap_radiomics")],
             "signatures": [signature],
             "variants": [variant.model_copy(update={"signatures": [signature.id]})],
+            "comparators": [],
+            "clinical_model": None,
         }
     )
     return Recipe.model_validate(changed.model_dump())
@@ -36,9 +39,9 @@ def test_changes_between_phases_are_columns_and_make_a_signature(tmp_path: Path)
     name = "original_firstorder_Mean"
     change = table[f"PVP_intratumoral_{name}"] - table[f"AP_intratumoral_{name}"]
     assert table[f"delta_PVP_intratumoral_minus_AP_intratumoral_{name}"].tolist() == change.tolist()
-    bundle = train_bundle(
-        recipe, table, tmp_path / "bundle", weights={}, cohort="40 synthetic patients", synthetic=True
-    )
+    run = Run(cohort="40 synthetic patients", synthetic=True, shuffled_check=False)
+    data = image_table(recipe, table, outcome=None, given=40)
+    bundle = train_bundle(recipe, data, tmp_path / "bundle", run=run)
     assert bundle.report["selected"]
     assert all(c.startswith("delta_PVP_") for c in bundle.report["selected"])
 

@@ -1,0 +1,5 @@
+"""Train a recipe on a cohort."""
+
+from ui.views.research import show
+
+show()
