@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -202,12 +203,16 @@ def dump_pipeline(pipeline: Any) -> bytes:
 
 
 def _canonical(content: bytes) -> bytes:
-    """A skops archive with numbers for the objects' addresses in memory, files in order and one date."""
+    """A skops archive that depends on the objects' contents alone.
+
+    Addresses in memory become numbers in order, arrays of the same content one file, the files' date a fixed one.
+    Whether two places shared one object or held equal ones makes no difference then.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as held:
         schema = json.loads(held.read("schema.json"))
         arrays = {name: held.read(name) for name in held.namelist() if name != "schema.json"}
-    numbers: dict[int, int] = {}
-    names: dict[str, str] = {}
+    numbers = itertools.count()
+    files: dict[bytes, str] = {}
 
     def walk(node: Any) -> Any:
         if isinstance(node, list):
@@ -217,18 +222,18 @@ def _canonical(content: bytes) -> bytes:
         return node
 
     def renamed(key: str, value: Any) -> Any:
-        if key == "__id__" and isinstance(value, int):
-            return numbers.setdefault(value, len(numbers))
-        if key == "file" and isinstance(value, str) and value in arrays:
-            return names.setdefault(value, f"{len(names):06d}{Path(value).suffix}")
+        if key == "__id__":
+            return next(numbers)
+        if key == "file" and value in arrays:
+            return files.setdefault(arrays[value], f"{len(files):06d}{Path(value).suffix}")
         return walk(value)
 
     ordered = walk(schema)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as made:
         made.writestr(_entry("schema.json"), json.dumps(ordered))
-        for old, new in names.items():
-            made.writestr(_entry(new), arrays[old])
+        for array, name in files.items():
+            made.writestr(_entry(name), array)
     return out.getvalue()
 
 
