@@ -72,8 +72,8 @@ def test_encodings_separators_and_double_names(tmp_path: Path) -> None:
     assert "cp1252" in table.notes[-1]
     (tmp_path / "none.tsv").write_text("# made by\nid\tinvasion\np1\tNone\np2\tMicro\n")
     assert read_table(tmp_path / "none.tsv").frame["invasion"].tolist() == ["None", "Micro"]
+    (tmp_path / "empty.csv").write_text("\n")
     with pytest.raises(InputError, match="no table"):
-        (tmp_path / "empty.csv").write_text("\n")
         read_table(tmp_path / "empty.csv")
 
 

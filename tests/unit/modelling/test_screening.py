@@ -70,7 +70,7 @@ def test_univariable_score_test_is_the_chi_square_of_a_two_by_two_table() -> Non
 
     x = (RNG.random(200) < 0.4 + 0.2 * Y).astype(float)
     step = Univariable(1.0).fit(x[:, None], Y)
-    table = [[np.sum((x == a) & (Y == b)) for b in (0, 1)] for a in (0, 1)]
+    table = [[np.sum((x == a) & (b == Y)) for b in (0, 1)] for a in (0, 1)]
     assert np.isclose(step.p_[0], chi2_contingency(table, correction=False).pvalue)
 
 
