@@ -1,14 +1,15 @@
-"""`python -m tests.bench [exactness] [radiomics] [networks] [cohort] [viewer]`: all tables, or those named."""
+"""`python -m tests.bench [NAME]...`: all tables, or those named below."""
 
 import sys
 
-from tests.bench import cohort, exactness, networks, radiomics, viewer
+from tests.bench import cohort, exactness, networks, radiomics, training, viewer
 
 TABLES = {
     "exactness": exactness.main,
     "radiomics": radiomics.main,
     "networks": networks.main,
     "cohort": cohort.main,
+    "training": training.main,
     "viewer": viewer.main,
 }
 
