@@ -41,6 +41,7 @@ class Prediction:
     total_points: float | None = None
     predictors: tuple[PredictorPoints, ...] = ()
     synthetic: bool = False
+    cohort: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The object that `python -m core analyse --json` prints for this model."""

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
 from core.domain.errors import InputError
-from core.modelling.nomogram import Axis, Nomogram, pretty
+from core.modelling.nomogram import Axis, Level, Nomogram, pretty
 from core.stats.regression import fit_logistic
 
 Vector = NDArray[np.float64]
@@ -76,21 +76,30 @@ def bootstrap_coefficients(design: Matrix, y: Vector, *, seed: int, repeats: int
 
 def nomogram_of(model: LogisticRegression, design: Matrix, labels: list[AxisLabel]) -> Nomogram:
     """Axes over the rounded range of the training patients."""
+    return Nomogram(intercept=float(model.intercept_[0]), axes=axes_of(model.coef_[0], design, labels))
+
+
+def axes_of(coefficients: Vector, design: Matrix, labels: list[AxisLabel]) -> tuple[Axis, ...]:
+    """An axis a column; one that holds 0 and 1 alone has the levels no and yes."""
     axes = []
     for i, label in enumerate(labels):
         steps = pretty(float(design[:, i].min()), float(design[:, i].max()))
+        coefficient = float(coefficients[i])
+        binary = set(np.unique(design[:, i])) == {0.0, 1.0}
+        yes_no = (Level(value=0.0, label="no", effect=0.0), Level(value=1.0, label="yes", effect=coefficient))
         axes.append(
             Axis(
                 name=label.name,
                 label=label.label,
                 unit=label.unit,
-                coefficient=float(model.coef_[0, i]),
-                low=float(steps[0]),
-                high=float(steps[-1]),
+                coefficient=coefficient,
+                low=0.0 if binary else float(steps[0]),
+                high=1.0 if binary else float(steps[-1]),
                 transform=label.transform,
+                levels=yes_no if binary else (),
             )
         )
-    return Nomogram(intercept=float(model.intercept_[0]), axes=tuple(axes))
+    return tuple(axes)
 
 
 class CoxRisk(BaseEstimator):

@@ -42,6 +42,9 @@ class Axis:
         """What a value on the regression's scale adds to the linear predictor."""
         if self.levels:
             found = next((level.effect for level in self.levels if level.value == value), None)
+            if found is None and self.coefficient:
+                # Yes and no as 1 and 0: between them the line goes on.
+                return self.coefficient * value
             if found is None:
                 raise ValueError(f"{self.name} has no level {value:g}")
             return found

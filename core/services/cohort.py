@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.errors import InputError
+from core.modelling.nomogram import Nomogram
 from core.stats.survival import Curve, HazardRatio, LogRank, hazard_ratio, kaplan_meier, log_rank
 from model_registry.bundle import Bundle
 from model_registry.recipe import SurvivalEndpoint
@@ -100,7 +101,8 @@ def _follow_up(bundle: Bundle, endpoint: SurvivalEndpoint, variant: str) -> tupl
     return np.array(time), np.array(event), np.array(groups)
 
 
-def nomogram_of(name: str, version: str, variant: str) -> Any:
-    """The nomogram of a variant."""
+def nomogram_of(name: str, version: str, variant: str) -> tuple[Nomogram, str]:
+    """The nomogram of a variant, and what its probability is of."""
     bundle = Bundle(bundle_folder(name, version))
-    return bundle.variant(next(v for v in bundle.recipe.variants if v.id == variant)).nomogram
+    found = bundle.variant(next(v for v in bundle.recipe.variants if v.id == variant))
+    return found.nomogram, bundle.recipe.outcome.label

@@ -25,10 +25,10 @@ __all__ = ["KeyImage", "at_risk_rows", "attention_image", "cohort_figure", "key_
 
 def patient_nomogram(prediction: dict[str, Any]) -> go.Figure:
     """The nomogram of the variant that made a stored prediction, with the patient's markers."""
-    nomogram = nomogram_of(prediction["model"], prediction["version"], prediction["variant"])
+    nomogram, outcome = nomogram_of(prediction["model"], prediction["version"], prediction["variant"])
     points = tuple(PredictorPoints(**p) for p in prediction["predictors"])
     title = f"Nomogram: {prediction['title']}"
-    return nomogram_figure(nomogram, points, title=title, outcome=prediction["outcome"])
+    return nomogram_figure(nomogram, points, title=title, outcome=outcome)
 
 
 def cohort_figure(survival: GroupSurvival, patient_group: str | None) -> go.Figure:

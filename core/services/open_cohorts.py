@@ -20,9 +20,9 @@ from core.config import PROJECT
 from core.domain.errors import InputError
 from core.modelling import assessment
 from core.modelling.applicability import TrainingRange
-from core.modelling.combination import AxisLabel, CoxRisk
+from core.modelling.combination import AxisLabel, CoxRisk, axes_of
 from core.modelling.engine import ClinicalSpec, FittedModel, ModelSpec, fit_models
-from core.modelling.nomogram import Axis, BaselineSurvival, Nomogram, pretty
+from core.modelling.nomogram import BaselineSurvival, Nomogram
 from core.modelling.signatures import Predictors, clinical_value
 from core.services.open_tables import clca_table, tace_table, tcga_table
 from core.services.registry import ensure_active
@@ -75,7 +75,7 @@ SOURCES = (
         recipe="os_clinical_open",
         folder="tcga_lihc",
         table=tcga_table,
-        cohort="TCGA-LIHC: resected HCC, mostly North America, through cBioPortal",
+        cohort="TCGA-LIHC: resected HCC, diagnosed 1995 to 2013, through cBioPortal",
         licence="ODbL 1.0",
         notice=ODBL + "Source: TCGA-LIHC (Firehose legacy), cBioPortal datahub, with the Broad GDAC TCGA notice.\n",
     ),
@@ -344,23 +344,10 @@ def _refits(t: Vector, d: Vector, x: NDArray[np.float64], horizon: float) -> NDA
 
 
 def _cox_nomogram(spec: ModelSpec, fit: Cox, x: NDArray[np.float64], horizons: list[float]) -> Nomogram:
-    axes = []
-    for i, label in enumerate(spec.labels):
-        steps = pretty(float(x[:, i].min()), float(x[:, i].max()))
-        axes.append(
-            Axis(
-                name=label.name,
-                label=label.label,
-                unit=label.unit,
-                coefficient=float(fit.coefficients[i]),
-                low=float(steps[0]),
-                high=float(steps[-1]),
-                transform=label.transform,
-            )
-        )
     survival = fit.baseline_survival(horizons)
     held = tuple(BaselineSurvival(time=float(h), survival=float(s)) for h, s in zip(horizons, survival, strict=True))
-    return Nomogram(intercept=0.0, axes=tuple(axes), horizons=held)
+    axes = axes_of(fit.coefficients, x, list(spec.labels))
+    return Nomogram(intercept=0.0, axes=axes, horizons=held)
 
 
 def _calibration_at(t: Vector, d: Vector, risk: Vector, horizon: float) -> list[dict[str, float]]:

@@ -110,4 +110,5 @@ def _identity(bundle: Bundle) -> dict[str, Any]:
         "model_date": bundle.created,
         "title": bundle.recipe.title,
         "synthetic": bundle.synthetic,
+        "cohort": str(bundle.manifest["cohort"]),
     }

@@ -31,7 +31,7 @@ class TrainingOrder:
     """What the research page asks for; `tables` and `external` are (file name, content) as uploaded."""
 
     recipe: str
-    table: tuple[str, bytes] | None
+    table: tuple[str, bytes] | None = None
     external: tuple[tuple[str, bytes], ...] = ()
     readers: tuple[tuple[str, bytes], ...] = ()
     outcome: str | None = None

@@ -1,5 +1,6 @@
 """Training from large tables, and the statistics on 100,000 rows: seconds and memory, printed."""
 
+import json
 import sys
 import tempfile
 import time
@@ -39,10 +40,10 @@ def main() -> None:
                 recipe, data, out, run=Run(workers=2, cohort="bench", synthetic=True), external=[held]
             )
             seconds = time.perf_counter() - started
-            told = (bundle.document("run.json") or b"").decode()
-        memory = told.split('"peak_memory_mb": ')[1].split(",")[0]
-        features, models = len(data.features), len(bundle.report["models"])
-        print(f"{name:24s}{patients + other:8d}{features:10d}{models:8d}{seconds:9.0f}{aim:5d}{memory:>9s}")
+            told = json.loads(bundle.document("run.json") or b"{}")
+            models = len(bundle.report["models"])
+        features, memory = len(data.features), told["peak_memory_mb"]
+        print(f"{name:24s}{patients + other:8d}{features:10d}{models:8d}{seconds:9.0f}{aim:5d}{memory:9d}")
     _statistics()
 
 

@@ -1,5 +1,7 @@
 """The tumour board: one page a case, and the decision in the board's own words."""
 
+from typing import Any
+
 import streamlit as st
 
 from core.domain.clinical import VARIABLES
@@ -39,16 +41,23 @@ def show() -> None:
             st.markdown(f"**{prediction['title']}**")
             if prediction["computed"]:
                 summary(prediction)
-                with st.expander("Outcome of the reference cohort by risk group"), guarded():
-                    endpoint = endpoints(prediction["model"], prediction["version"])[0].id
-                    survival = group_survival(
-                        prediction["model"], prediction["version"], endpoint=endpoint, variant=prediction["variant"]
-                    )
-                    draw(survival, prediction["risk_group"])
+                _group_outcome(prediction)
             else:
                 st.caption("Not applied. " + " ".join(prediction["reasons"]))
             st.caption(f"{prediction['model']} version {prediction['version']} of {prediction['model_date']}")
     _decision(case)
+
+
+def _group_outcome(prediction: dict[str, Any]) -> None:
+    """The reference cohort's curves by risk group, where its patients were followed."""
+    followed = endpoints(prediction["model"], prediction["version"])
+    if not followed:
+        return
+    with st.expander("Outcome of the reference cohort by risk group"), guarded():
+        survival = group_survival(
+            prediction["model"], prediction["version"], endpoint=followed[0].id, variant=prediction["variant"]
+        )
+        draw(survival, prediction["risk_group"])
 
 
 def _images(case: CaseView) -> None:

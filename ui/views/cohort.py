@@ -22,6 +22,11 @@ def show() -> None:
             go("models")
         return
     mine = {p["model"]: p for p in case.predictions if p["computed"] and not p["outdated"]}
+    followed = {n: m for n, m in models.items() if endpoints(n, mine[n]["version"] if n in mine else m.version)}
+    if not followed:
+        st.info("No active model has a cohort with follow-up.")
+        return
+    models = followed
     names = sorted(models, key=lambda n: n not in mine)
     left, right = st.columns(2)
     with left:

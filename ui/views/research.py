@@ -114,7 +114,7 @@ def _result(run: TrainingRun) -> None:
         st.info(f"This training is {run.job.state}. {run.job.message}")
         return
     tables = run_tables(run)
-    st.markdown(f"**{run.headline}** {run.cohort}.")
+    st.markdown(f"**{run.headline}** Cohort: {run.cohort}.")
     st.dataframe(tables["models"], hide_index=True, width="stretch")
     if tables["external"]:
         st.dataframe(tables["external"], hide_index=True, width="stretch")

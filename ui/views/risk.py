@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.domain.case import CaseState
 from core.services.cases import set_state
+from core.services.explain import explained_models
 from core.services.figures import attention_image, patient_nomogram
 from ui.guard import guarded, guarded_view
 from ui.page import go, open_case
@@ -25,8 +26,9 @@ def show() -> None:
     computed = [p for p in case.predictions if p["computed"] and not p["outdated"]]
     if any(p["outdated"] for p in case.predictions):
         outdated_notice()
+    explained = explained_models(case.code)
     for prediction in computed:
-        _computed(case.code, prediction)
+        _computed(case.code, prediction, explained)
     for prediction in (p for p in case.predictions if not p["computed"] and not p["outdated"]):
         with st.container(border=True):
             st.markdown(f"**{prediction['title']}** — not applied")
@@ -59,13 +61,13 @@ def summary(prediction: dict[str, Any]) -> None:
     columns[3].metric("Total points", f"{prediction['total_points']:.1f}")
 
 
-def _computed(code: str, prediction: dict[str, Any]) -> None:
+def _computed(code: str, prediction: dict[str, Any], explained: dict[str, str]) -> None:
     with st.container(border=True):
         st.subheader(prediction["title"])
         summary(prediction)
         st.caption(
             f"Cut-off {prediction['cutoff']:.1%} (Youden's index on out-of-fold predictions of the training cohort). "
-            "The interval is that of the combining regression; signatures are taken as fixed."
+            "The interval comes from bootstrap refits of the last regression; signatures are taken as fixed."
         )
         with guarded():
             st.plotly_chart(patient_nomogram(prediction), key=f"nomogram-{prediction['model']}")
@@ -78,7 +80,8 @@ def _computed(code: str, prediction: dict[str, Any]) -> None:
             for p in prediction["predictors"]
         ]
         st.dataframe(rows, hide_index=True, width="stretch")
-        _attention(code, prediction["model"])
+        if prediction["model"] in explained:
+            _attention(code, prediction["model"])
         for note in prediction["notes"]:
             st.caption(note)
         st.caption(_provenance(prediction))
@@ -96,7 +99,7 @@ def _provenance(prediction: dict[str, Any]) -> str:
     data = (
         "trained on synthetic patients, for demonstration"
         if prediction["synthetic"]
-        else "trained on a centre's cohort"
+        else f"fitted on {prediction.get('cohort') or 'a cohort of its own'}"
     )
     return (
         f"{prediction['model']} version {prediction['version']} of {prediction['model_date']}, {data}. "
