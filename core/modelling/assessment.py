@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from core.domain.errors import InputError
 from core.stats.calibration import calibration, smoothed
+from core.stats.cox import hazard_ratio
 from core.stats.decision import decision_curve
 from core.stats.discrimination import Rate, auc_delong, compare_auc, performance
 from core.stats.reclassification import reclassification
-from core.stats.survival import Curve, hazard_ratio, kaplan_meier, log_rank
+from core.stats.survival import Curve, kaplan_meier, log_rank
 
 Vector = NDArray[np.float64]
 THRESHOLDS = tuple(t / 100 for t in range(1, 100))
@@ -118,7 +119,7 @@ def survival(
     found["logrank"] = asdict(log_rank(t, d, group))
     try:
         found["hazard_ratio"] = asdict(hazard_ratio(t, d, group, reference="low"))
-    except (InputError, ArithmeticError) as error:
+    except InputError as error:
         found["not_computed"] = f"hazard ratio: {error}"
     return found
 

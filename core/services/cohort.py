@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from core.domain.errors import InputError
 from core.modelling.nomogram import Nomogram
-from core.stats.survival import Curve, HazardRatio, LogRank, hazard_ratio, kaplan_meier, log_rank
+from core.stats.cox import HazardRatio, hazard_ratio
+from core.stats.survival import Curve, LogRank, kaplan_meier, log_rank
 from model_registry.bundle import Bundle
 from model_registry.recipe import SurvivalEndpoint
 from model_registry.registry import bundle_folder

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from core.domain.errors import InputError
+from core.stats.discrimination import Z_95
 from core.stats.survival import checked_follow_up, kaplan_meier
 
 Vector = NDArray[np.float64]
@@ -53,6 +54,17 @@ class Cox:
         """Survival of a patient whose columns are all 0, at each time."""
         passed = np.searchsorted(self.times, np.asarray(at, float), side="right")
         return np.exp(-np.concatenate([[0.0], self.cumulative_hazard])[passed])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HazardRatio:
+    """Of `group` against `reference`, Cox with Efron's ties, Wald interval."""
+
+    group: str
+    reference: str
+    ratio: float
+    ci: tuple[float, float]
+    p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +124,33 @@ def fit_cox(time: ArrayLike, event: ArrayLike, x: ArrayLike) -> Cox:
         cumulative_hazard=np.cumsum(hazard) * float(np.exp(-mean @ beta)),
         n=len(risk.time),
         events=int(risk.event.sum()),
+    )
+
+
+def hazard_ratio(time: ArrayLike, event: ArrayLike, group: ArrayLike, *, reference: str) -> HazardRatio:
+    """Hazard ratio of the other of two groups against `reference` (R's `coxph`, Efron).
+
+    Raises
+    ------
+    InputError
+        When there are not two groups, or one of them has no event.
+    """
+    labels = np.asarray(group)
+    others = [g for g in np.unique(labels) if g != reference]
+    if len(others) != 1 or reference not in labels:
+        raise InputError(f"A hazard ratio needs two groups of which one is '{reference}', got {sorted(set(labels))}.")
+    t, d = checked_follow_up(time, event)
+    without = [g for g in (reference, others[0]) if not d[labels == g].any()]
+    if without:
+        raise InputError(f"The group '{without[0]}' has no event, so that there is no hazard ratio.")
+    fit = fit_cox(t, d, (labels == others[0]).astype(float))
+    b, se = float(fit.coefficients[0]), float(fit.standard_errors[0])
+    return HazardRatio(
+        group=str(others[0]),
+        reference=reference,
+        ratio=float(np.exp(b)),
+        ci=(float(np.exp(b - Z_95 * se)), float(np.exp(b + Z_95 * se))),
+        p=float(fit.p_values[0]),
     )
 
 

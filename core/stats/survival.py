@@ -1,4 +1,4 @@
-"""Survival curves by group, with numbers at risk as data, log-rank and Cox's hazard ratio."""
+"""Survival curves by group, with numbers at risk as data, and the log-rank test."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -46,17 +46,6 @@ class Curve:
 class LogRank:
     chi2: float
     df: int
-    p: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HazardRatio:
-    """Of `group` against `reference`, Cox with Efron's ties, Wald interval."""
-
-    group: str
-    reference: str
-    ratio: float
-    ci: tuple[float, float]
     p: float
 
 
@@ -111,30 +100,6 @@ def log_rank(time: ArrayLike, event: ArrayLike, group: ArrayLike) -> LogRank:
     t, d = checked_follow_up(time, event)
     result = multivariate_logrank_test(t, np.asarray(group), d)
     return LogRank(chi2=float(result.test_statistic), df=len(np.unique(np.asarray(group))) - 1, p=float(result.p_value))
-
-
-def hazard_ratio(time: ArrayLike, event: ArrayLike, group: ArrayLike, *, reference: str) -> HazardRatio:
-    """Hazard ratio of the other of two groups against `reference` (R's `coxph`, Efron), computed by lifelines."""
-    import pandas as pd
-    from lifelines import CoxPHFitter
-
-    t, d = checked_follow_up(time, event)
-    labels = np.asarray(group)
-    others = [g for g in np.unique(labels) if g != reference]
-    if len(others) != 1 or reference not in labels:
-        raise InputError(f"A hazard ratio needs two groups of which one is '{reference}', got {sorted(set(labels))}.")
-    frame = pd.DataFrame({"time": t, "event": d, "group": (labels == others[0]).astype(float)})
-    fit = CoxPHFitter().fit(frame, "time", "event")
-    row = fit.summary.loc["group"]
-    z = float(stats.norm.ppf(0.975))
-    ends = [float(np.exp(row["coef"] + s * z * row["se(coef)"])) for s in (-1, 1)]
-    return HazardRatio(
-        group=str(others[0]),
-        reference=reference,
-        ratio=float(np.exp(row["coef"])),
-        ci=(ends[0], ends[1]),
-        p=float(row["p"]),
-    )
 
 
 def checked_follow_up(time: ArrayLike, event: ArrayLike) -> tuple[Vector, Vector]:

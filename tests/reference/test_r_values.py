@@ -12,8 +12,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from core.modelling.nomogram import Axis, Nomogram, pretty
+from core.stats.cox import hazard_ratio
 from core.stats.discrimination import auc_delong, compare_auc, youden_cutoff
-from core.stats.survival import hazard_ratio, kaplan_meier, log_rank
+from core.stats.survival import kaplan_meier, log_rank
 
 HERE = Path(__file__).parent
 ROWS = list(csv.DictReader((HERE / "r_values.csv").read_text().splitlines()))
