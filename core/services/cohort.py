@@ -20,7 +20,10 @@ TABLE_TIMES_MONTHS = (0, 12, 24, 36, 48, 60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSurvival:
-    """Curves of the low and the high group of a model's reference cohort for one endpoint, in months."""
+    """Curves of the low and the high group of a model's reference cohort for one endpoint, in months.
+
+    `hazard` is None where a group has no event.
+    """
 
     model: str
     version: str
@@ -31,7 +34,7 @@ class GroupSurvival:
     synthetic: bool
     curves: tuple[Curve, ...]
     logrank: LogRank
-    hazard: HazardRatio
+    hazard: HazardRatio | None
 
 
 def endpoints(name: str, version: str) -> tuple[SurvivalEndpoint, ...]:
@@ -74,8 +77,16 @@ def group_survival(name: str, version: str, *, endpoint: str, variant: str | Non
         synthetic=bundle.synthetic,
         curves=tuple(curves),
         logrank=log_rank(time, event, groups),
-        hazard=hazard_ratio(time, event, groups, reference="low"),
+        hazard=_hazard(time, event, groups),
     )
+
+
+def _hazard(time: Vector, event: Vector, groups: NDArray[Any]) -> HazardRatio | None:
+    """None where a group has no event: its hazard cannot be compared."""
+    try:
+        return hazard_ratio(time, event, groups, reference="low")
+    except InputError:
+        return None
 
 
 def _follow_up(bundle: Bundle, endpoint: SurvivalEndpoint, variant: str) -> tuple[Vector, Vector, NDArray[Any]]:

@@ -52,16 +52,16 @@ def draw(survival: GroupSurvival, patient_group: str | None) -> None:
     """Curves, the numbers under them, and the tests."""
     st.plotly_chart(cohort_figure(survival, patient_group), key=f"km-{survival.model}-{survival.endpoint}")
     st.dataframe(at_risk_rows(survival.curves), hide_index=True, width="stretch")
-    hazard, low_high = survival.hazard, survival.hazard.ci
     medians = ", ".join(
         f"{c.group} {c.median:.1f} months" if c.median is not None else f"{c.group} not reached"
         for c in survival.curves
     )
     p = "< 0.001" if survival.logrank.p < 0.001 else f"= {survival.logrank.p:.3f}"
-    st.markdown(
-        f"Log-rank χ² {survival.logrank.chi2:.2f}, p {p}. Hazard ratio {hazard.group} against {hazard.reference} "
-        f"{hazard.ratio:.2f} (95 % CI {low_high[0]:.2f} to {low_high[1]:.2f}). Median: {medians}."
-    )
+    h = survival.hazard
+    ratio = "Hazard ratio not computed: a group has no event."
+    if h is not None:
+        ratio = f"Hazard ratio {h.group} against {h.reference} {h.ratio:.2f} (95 % CI {h.ci[0]:.2f} to {h.ci[1]:.2f})."
+    st.markdown(f"Log-rank χ² {survival.logrank.chi2:.2f}, p {p}. {ratio} Median: {medians}.")
     st.caption(
         f"{survival.model} version {survival.version}. Cohort: {survival.cohort}. Groups come from predictions made "
         "without the patient concerned. Curves describe a group's past, not this patient's future."
