@@ -60,9 +60,12 @@ def group_survival(name: str, version: str, *, endpoint: str, variant: str | Non
     bundle = Bundle(bundle_folder(name, version))
     wanted = next((e for e in bundle.recipe.survival if e.id == endpoint), None)
     variant = variant or bundle.recipe.variants[0].id
-    time, event, groups = _follow_up(bundle, wanted, variant) if wanted is not None else ((), (), ())
-    if wanted is None or not len(time):
-        raise InputError(f"{name} version {version} has no reference curves for {endpoint} ({variant}).")
+    none = InputError(f"{name} version {version} has no reference curves for {endpoint} ({variant}).")
+    if wanted is None:
+        raise none
+    time, event, groups = _follow_up(bundle, wanted, variant)
+    if not len(time):
+        raise none
     curves = []
     for group in ("low", "high"):
         mine = groups == group
