@@ -49,6 +49,7 @@ CLINICAL = {
 IDENTIFIERS = ("id", "patientid", "patient", "case", "caseid", "pid", "subject", "subjectid", "identifier", "name",
                "sampleid", "sample", "filename", "image", "mask", "mrn", "study", "studyid",
                "syntheticpatient")  # fmt: skip
+PATIENTS = ("id", "patientid", "patient", "pid", "subject", "subjectid", "case", "caseid", "mrn", "identifier")
 OUTCOMES = ("target", "label", "outcome", "class", "y", "event", "status")
 PATHOLOGY = ("pathology", "path", "pathomics", "wsi", "he", "hne", "histology", "slide", "tile")
 SITES = ("site", "center", "centre", "hospital", "institution", "scanner", "vendor", "batch")
@@ -57,6 +58,7 @@ TRUE = ("1", "yes", "true", "positive", "pos", "male", "m", "+", "malignant", "p
 FALSE = ("0", "no", "false", "negative", "neg", "female", "f", "w", "-", "benign", "absent")
 MOST_MISSING = 0.2
 MOST_SITES = 50
+FEWEST_PATIENTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +81,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReadColumns:
-    """The cleaned table, indexed by identifier, and what was done with each column of the original."""
+    """The cleaned table, indexed by identifier, and what was done with each column of the original.
+
+    `patients` says whose each row is where an identifier repeats: several lesions or readings of one patient.
+    """
 
     table: pd.DataFrame
     columns: tuple[Column, ...]
+    patients: pd.Series | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -135,7 +141,7 @@ def read_columns(frame: pd.DataFrame, *, outcome: str | None, also: Sequence[str
     table.index = pd.Index(frame[index].astype(str) if index else [f"row {i + 1}" for i in range(len(frame))])
     if table.index.has_duplicates:
         table.index = pd.Index([f"{label} (row {i + 1})" for i, label in enumerate(table.index)])
-    return ReadColumns(table=table, columns=tuple(used))
+    return ReadColumns(table=table, columns=tuple(used), patients=_repeated(frame, table.index, index, outcome))
 
 
 def _read_one(
@@ -232,6 +238,15 @@ def _index(frame: pd.DataFrame, outcome: str | None) -> str | None:
     whole = pd.api.types.is_integer_dtype(frame[first]) and _plain(first) in ("column1", "unnamed0", "index", "no")
     texts = [c for c in unique if not pd.api.types.is_numeric_dtype(frame[c])]
     return first if whole and first in unique else (texts[0] if texts else None)
+
+
+def _repeated(frame: pd.DataFrame, rows: pd.Index, index: str | None, outcome: str | None) -> pd.Series | None:
+    """The patients of the rows, where a column named like a patient's identifier holds some of them twice."""
+    for name in map(str, frame.columns):
+        known = name not in (index, outcome) and _plain(name) in PATIENTS and frame[name].notna().all()
+        if known and FEWEST_PATIENTS <= frame[name].nunique() < len(frame):
+            return pd.Series(frame[name].astype(str).to_numpy(), rows)
+    return None
 
 
 def _numeric(name: str, values: pd.Series) -> pd.Series | None:

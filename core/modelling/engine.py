@@ -1,19 +1,19 @@
 """Fit all models of a recipe on a feature table: signatures once, models side by side, nested cross-validation."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from core.domain.errors import InputError
 from core.modelling.applicability import TrainingRange, training_range
 from core.modelling.combination import AxisLabel, bootstrap_coefficients, fit_combination, nomogram_of
+from core.modelling.folds import patient_folds
 from core.modelling.nomogram import Nomogram
 from core.modelling.signatures import FittedSignature, Predictors, SignatureSpec, clinical_value, fit_signature
 from core.stats.discrimination import Auc, Cutoff, auc_delong, youden_cutoff
@@ -84,13 +84,15 @@ def fit_models(
     *,
     outer_folds: int,
     seed: int,
+    patients: NDArray[np.str_] | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> FittedRecipe:
     """Fit and judge all models.
 
     Screening, scaling, filling of gaps, choice of estimator, combination: all are fitted inside the outer folds, so
-    the nested AUC is honest. A signature is fitted once a fold, whatever the number of models that use it.
+    the nested AUC is honest. A signature is fitted once a fold, whatever the number of models that use it. Where a
+    patient has several rows (`patients` says whose each is), they stay together in every fold, outer and inner.
 
     Raises
     ------
@@ -98,8 +100,9 @@ def fit_models(
         When columns are missing, the outcome has gaps or there are too few events.
     """
     y = _checked(table, outcome, signatures, models, outer_folds)
-    splits = [*StratifiedKFold(outer_folds, shuffle=True, random_state=seed).split(table, y), None]
-    fitted = _fit_signatures(table, y, signatures, splits, seed, workers, progress or (lambda share, text: None))
+    splits = [*patient_folds(y, outer_folds, seed=seed, patients=patients), None]
+    rows = _Rows(table=table, outcome=y, patients=patients, splits=splits)
+    fitted = _fit_signatures(rows, signatures, seed, workers, progress or (lambda share, text: None))
     whole = {s.id: fitted[s.id, len(splits) - 1][0] for s in signatures}
     made: dict[str, FittedModel] = {}
     for spec in models:
@@ -116,19 +119,27 @@ def fit_models(
     return FittedRecipe(models=made, signatures=whole, outcome=y)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Rows:
+    """What every fit is made from; the last of `splits` is None: all rows."""
+
+    table: pd.DataFrame
+    outcome: NDArray[np.int64]
+    patients: NDArray[np.str_] | None
+    splits: list[Any]
+
+    def of(self, columns: list[str]) -> "_Rows":
+        """With some columns alone, to send to a process."""
+        return replace(self, table=self.table[columns])
+
+
 def _fit_signatures(
-    table: pd.DataFrame,
-    y: NDArray[np.int64],
-    signatures: list[SignatureSpec],
-    splits: list[Any],
-    seed: int,
-    workers: int,
-    progress: Progress,
+    rows: _Rows, signatures: list[SignatureSpec], seed: int, workers: int, progress: Progress
 ) -> dict[tuple[str, int], tuple[FittedSignature, Vector]]:
     """Every signature on every fold's training part and on all patients, with its values for the patients held out."""
-    tasks = [(spec, number) for spec in signatures for number in range(len(splits))]
+    tasks = [(spec, number) for spec in signatures for number in range(len(rows.splits))]
     found: dict[tuple[str, int], tuple[FittedSignature, Vector]] = {}
-    results = _spread(table, y, tasks, splits, seed, workers)
+    results = _spread(rows, tasks, seed, workers)
     for done, (spec_id, number, fit, values) in enumerate(results, start=1):
         found[spec_id, number] = (fit, values)
         progress(done / len(tasks), f"signature {spec_id}, {done} of {len(tasks)} fits")
@@ -136,31 +147,29 @@ def _fit_signatures(
 
 
 def _spread(
-    table: pd.DataFrame, y: NDArray[np.int64], tasks: list[Any], splits: list[Any], seed: int, workers: int
+    rows: _Rows, tasks: list[tuple[SignatureSpec, int]], seed: int, workers: int
 ) -> Iterator[tuple[str, int, FittedSignature, Vector]]:
     if workers <= 1 or len(tasks) <= 1:
         for spec, number in tasks:
-            yield _one(table, y, spec, number, splits[number], seed)
+            yield _one(rows, spec, number, seed)
         return
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=workers, return_as="generator_unordered")
-    yield from pool(
-        delayed(_one)(table[list(spec.columns)], y, spec, number, splits[number], seed) for spec, number in tasks
-    )
+    yield from pool(delayed(_one)(rows.of(list(spec.columns)), spec, number, seed) for spec, number in tasks)
 
 
-def _one(
-    table: pd.DataFrame, y: NDArray[np.int64], spec: SignatureSpec, number: int, split: Any, seed: int
-) -> tuple[str, int, FittedSignature, Vector]:
+def _one(rows: _Rows, spec: SignatureSpec, number: int, seed: int) -> tuple[str, int, FittedSignature, Vector]:
     from threadpoolctl import threadpool_limits
 
+    split, table, y, whose = rows.splits[number], rows.table, rows.outcome, rows.patients
     # One thread always: sums in another order could choose another feature.
     with threadpool_limits(1):
         if split is None:
-            return spec.id, number, fit_signature(spec, table, y, seed), np.empty(0)
+            return spec.id, number, fit_signature(spec, table, y, seed, whose), np.empty(0)
         train, test = split
-        fit = fit_signature(spec, table.iloc[train], y[train], seed)
+        mine = None if whose is None else whose[train]
+        fit = fit_signature(spec, table.iloc[train], y[train], seed, mine)
         return spec.id, number, fit, fit.model.values(table.iloc[test])
 
 

@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 
 from core.modelling.estimators import estimator, is_margin
+from core.modelling.folds import patient_folds
 from core.modelling.screening import ColumnStep, Reproducible, Selector
 
 Vector = NDArray[np.float64]
@@ -117,13 +117,14 @@ class FittedSignature:
     icc: Vector | None = None
 
 
-def fit_signature(spec: SignatureSpec, X: pd.DataFrame, y: ArrayLike, seed: int) -> FittedSignature:
+def fit_signature(
+    spec: SignatureSpec, X: pd.DataFrame, y: ArrayLike, seed: int, patients: ArrayLike | None = None
+) -> FittedSignature:
     """Choose estimator and size by cross-validation, then fit on all rows of `X`."""
     labels = np.asarray(y, int)
-    folds = StratifiedKFold(spec.folds, shuffle=True, random_state=seed)
     held: dict[tuple[str, int], Vector] = {}
     areas: dict[tuple[str, int], list[float]] = {}
-    for train, test in folds.split(X, labels):
+    for train, test in patient_folds(labels, spec.folds, seed=seed, patients=patients):
         screened = _screen(spec, X.iloc[train], labels[train])
         inside, outside = screened.apply(X.iloc[train]), screened.apply(X.iloc[test])
         for size in _sizes(spec, inside.shape[1]):

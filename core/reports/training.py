@@ -94,6 +94,9 @@ def _cohort(report: Report) -> list[Block]:
     roles = ", ".join(f"{n} {role}" for role, n in report["columns"]["roles"].items())
     dropped = ", ".join(f"{n} {why}" for why, n in report["columns"]["dropped"].items())
     texts = [f"Columns of the table: {roles}." + (f" Dropped: {dropped}." if dropped else "")]
+    unused = report["columns"]["features_of_no_block"]
+    if unused:
+        texts.append(f"{unused} features belong to no block of the recipe and were not looked at (columns.csv).")
     texts += report["notes"]
     blocks: list[Block] = [Heading(text="Cohort"), flow, *(Text(text=t) for t in texts)]
     if report["baseline"]:
@@ -357,7 +360,7 @@ ANSWERS: dict[str, Callable[[Report], str]] = {
     "partition": lambda r: (
         f"{r['folds']['outer']} outer and {r['folds']['inner']} inner folds, stratified, seed {r['seed']}"
     ),
-    "disjoint": lambda r: "patient: one row a patient",
+    "disjoint": lambda r: "patient: rows of one patient stay together",
     "screening": lambda r: r["origins"]["signatures"]["note"],
     "model": lambda r: f"{r['models'][r['headline']]['label']}; {r['origins']['signatures']['note']}",
     "measures": lambda r: "AUC (DeLong), shares (Wilson), calibration, net benefit, NRI, IDI; Holm over all pairs",

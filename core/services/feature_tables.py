@@ -51,6 +51,7 @@ class TrainingData:
     from_images: bool = False
     left_out: int = 0
     site: str | None = None
+    patients: pd.Series | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -101,6 +102,11 @@ def from_frame(recipe: Recipe, read: Table, outcome: str, follow_up: tuple[tuple
     notes = [*read.notes, f"{outcome} = {positive} is the event."]
     if not known.all():
         notes.append(f"{int((~known).sum())} row(s) without {outcome} were left out.")
+    patients = columns.patients[known] if columns.patients is not None else None
+    if patients is not None:
+        notes.append(
+            f"{len(patients)} rows are of {patients.nunique()} patients: a patient's rows stay together in every fold."
+        )
     return TrainingData(
         table=table,
         columns=columns.columns,
@@ -109,6 +115,7 @@ def from_frame(recipe: Recipe, read: Table, outcome: str, follow_up: tuple[tuple
         follow_up=follow_up,
         left_out=int((~known).sum()),
         site=columns.site,
+        patients=patients,
     )
 
 

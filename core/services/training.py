@@ -124,6 +124,7 @@ def _fit(plan: Plan, data: TrainingData, run: Run, tell: Progress) -> FittedReci
         list(plan.models),
         outer_folds=plan.folds,
         seed=run.seed,
+        patients=None if data.patients is None else data.patients.to_numpy(str),
         workers=run.workers,
         progress=tell,
     )
@@ -143,6 +144,7 @@ def _shuffled(plan: Plan, data: TrainingData, run: Run, tell: Progress) -> dict[
         [spec],
         outer_folds=plan.folds,
         seed=run.seed,
+        patients=None if data.patients is None else data.patients.to_numpy(str),
         workers=run.workers,
         progress=tell,
     )
@@ -176,7 +178,7 @@ def _files(
         "report.json": json.dumps(report, indent=1, allow_nan=True).encode(),
         "LICENSE": LICENSE_TEXT.encode(),
         "model_card.md": card.encode(),
-        "columns.csv": _columns_csv(data.columns),
+        "columns.csv": _columns_csv(plan, data.columns),
         "reference_cohort.parquet": _reference_cohort(recipe, data, fitted),
     }
     for variant in recipe.variants:
@@ -191,10 +193,16 @@ def _files(
     return files
 
 
-def _columns_csv(columns: Sequence[Column]) -> bytes:
+def _columns_csv(plan: Plan, columns: Sequence[Column]) -> bytes:
+    """What became of each column, and which signatures look at it."""
     import pandas as pd
 
-    return pd.DataFrame([asdict(c) for c in columns]).to_csv(index=False).encode()
+    users: dict[str, list[str]] = {}
+    for spec in plan.signatures:
+        for name in spec.columns:
+            users.setdefault(name, []).append(spec.id)
+    rows = [{**asdict(c), "signatures": " ".join(users.get(c.name, []))} for c in columns]
+    return pd.DataFrame(rows).to_csv(index=False).encode()
 
 
 def _reference_cohort(recipe: Recipe, data: TrainingData, fitted: FittedRecipe) -> bytes:

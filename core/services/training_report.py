@@ -68,7 +68,7 @@ def training_report(
         "seed": seed,
         "folds": {"outer": plan.folds, "inner": max((s.folds for s in plan.signatures), default=0)},
         "flow": _flow(data, y),
-        "columns": _column_summary(data.columns),
+        "columns": _column_summary(plan, data.columns),
         "notes": [*data.notes, *plan.notes],
         "train": {"n": len(y), "events": int(y.sum()), **_auc(first.apparent_auc)},
         "nested_cv": _auc(first.nested_auc),
@@ -125,7 +125,7 @@ def _flow(data: TrainingData, y: Vector) -> list[dict[str, Any]]:
     ]
 
 
-def _column_summary(columns: Sequence[Column]) -> dict[str, Any]:
+def _column_summary(plan: Plan, columns: Sequence[Column]) -> dict[str, Any]:
     """How many columns became what; dropped ones by reason, and each column's fate in `columns.csv`."""
     roles: dict[str, int] = {}
     dropped: dict[str, int] = {}
@@ -134,7 +134,9 @@ def _column_summary(columns: Sequence[Column]) -> dict[str, Any]:
         if c.role == "dropped":
             kind = "copy of another" if c.note.startswith("the same values") else c.note
             dropped[kind] = dropped.get(kind, 0) + 1
-    return {"roles": roles, "dropped": dropped}
+    used = {name for spec in plan.signatures for name in spec.columns}
+    unused = sum(c.role == "feature" and c.name not in used for c in columns)
+    return {"roles": roles, "dropped": dropped, "features_of_no_block": unused}
 
 
 def _model_entry(fitted: FittedRecipe, model: FittedModel, y: Vector) -> dict[str, Any]:
