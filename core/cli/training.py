@@ -22,6 +22,7 @@ def add_training_verbs(verb: Verb) -> None:
     train.add_argument("--time", metavar="COL", help="follow-up time, with --event")
     train.add_argument("--event", metavar="COL", help="1 event, 0 censored, with --time")
     train.add_argument("--weights", metavar="FILE", help="safetensors weights of the recipe's network")
+    train.add_argument("--harmonise", action="store_true", help="ComBat between the table's sites, inside each fold")
     train.add_argument("--seed", type=int, default=0, metavar="S")
     train.add_argument("--workers", type=int, default=2, metavar="N")
     train.add_argument("--bundle-version", default="1", metavar="V")
@@ -54,6 +55,7 @@ def _train(options: argparse.Namespace) -> Any:
         time=options.time,
         event=options.event,
         weights=options.weights,
+        harmonise=options.harmonise,
         seed=options.seed,
         workers=options.workers,
         version=options.bundle_version,

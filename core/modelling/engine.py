@@ -170,7 +170,7 @@ def _one(rows: _Rows, spec: SignatureSpec, number: int, seed: int) -> tuple[str,
         train, test = split
         mine = None if whose is None else whose[train]
         fit = fit_signature(spec, table.iloc[train], y[train], seed, mine)
-        return spec.id, number, fit, fit.model.values(table.iloc[test])
+        return spec.id, number, fit, fit.cohort_values(table.iloc[test], spec.columns)
 
 
 def _design(rows: pd.DataFrame, values: list[Vector], spec: ModelSpec, training: pd.DataFrame) -> Matrix:

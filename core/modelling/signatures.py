@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from core.modelling.estimators import estimator, is_margin
 from core.modelling.folds import patient_folds
+from core.modelling.harmonise import SiteHarmoniser
 from core.modelling.screening import ColumnStep, Reproducible, Selector
 
 Vector = NDArray[np.float64]
@@ -90,7 +91,8 @@ def signature_values(model: Any, x: Matrix) -> Vector:
 class SignatureSpec:
     """What a signature is made of: columns, screening steps in order, estimators and sizes that compete.
 
-    `sizes` are numbers of features to try of what the last step ranks; empty takes what it selects.
+    `sizes` are numbers of features to try of what the last step ranks; empty takes what it selects. With `sites`
+    (by case) features are harmonised between the sites of the training rows first.
     """
 
     id: str
@@ -99,6 +101,7 @@ class SignatureSpec:
     estimators: tuple[str, ...]
     folds: int
     sizes: tuple[int, ...] = ()
+    sites: "pd.Series[str] | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,6 +118,11 @@ class FittedSignature:
     inner_auc: dict[str, float]
     weights: dict[str, float] = field(default_factory=dict)
     icc: Vector | None = None
+    harmoniser: SiteHarmoniser | None = None
+
+    def cohort_values(self, X: pd.DataFrame, columns: tuple[str, ...]) -> Vector:
+        """Values for other patients of the same cohort, whose sites are known; `columns` are the signature's all."""
+        return self.model.values(X if self.harmoniser is None else self.harmoniser.transform(X[list(columns)]))
 
 
 def fit_signature(
@@ -154,6 +162,7 @@ def fit_signature(
         inner_auc={n: max(v for (other, _), v in means.items() if other == n) for n in {k[0] for k in means}},
         weights=dict(zip(columns, np.ravel(model.coef_).tolist(), strict=True)) if hasattr(model, "coef_") else {},
         icc=screened.icc,
+        harmoniser=screened.harmoniser,
     )
 
 
@@ -170,9 +179,12 @@ class _Screened:
     prepare: list[ColumnStep]
     columns: list[str]
     icc: Vector | None
+    harmoniser: SiteHarmoniser | None
+    given: tuple[str, ...]
 
     def apply(self, X: pd.DataFrame) -> Matrix:
-        x = X[self.columns].to_numpy(float)
+        frame = X if self.harmoniser is None else self.harmoniser.transform(X[list(self.given)])
+        x = frame[self.columns].to_numpy(float)
         for step in self.prepare:
             x = step.transform(x)
         return x
@@ -181,6 +193,10 @@ class _Screened:
 def _screen(spec: SignatureSpec, X: pd.DataFrame, y: NDArray[np.int64]) -> _Screened:
     places = np.arange(len(spec.columns))
     frame = X[list(spec.columns)]
+    harmoniser = None
+    if spec.sites is not None:
+        harmoniser = SiteHarmoniser(spec.sites).fit(frame)
+        frame = harmoniser.transform(frame)
     x = frame.to_numpy(float)
     prepare: list[ColumnStep] = []
     icc = None
@@ -197,7 +213,7 @@ def _screen(spec: SignatureSpec, X: pd.DataFrame, y: NDArray[np.int64]) -> _Scre
         if not x.shape[1]:
             break
     names = [spec.columns[i] for i in places]
-    return _Screened(prepare=prepare, columns=names, icc=icc)
+    return _Screened(prepare=prepare, columns=names, icc=icc, harmoniser=harmoniser, given=spec.columns)
 
 
 def _without_zeros(model: Any, kept: NDArray[np.int64]) -> Any:

@@ -52,6 +52,7 @@ class TrainingData:
     left_out: int = 0
     site: str | None = None
     patients: pd.Series | None = None
+    harmonised: bool = False
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -199,6 +200,25 @@ def external_table(recipe: Recipe, path: Path, data: TrainingData, *, outcome: s
         y = y.set_axis(table.index)
         notes.append(f"{name} = {positive} is the event.")
     return ExternalTable(name=path.name, table=table, outcome=y, notes=tuple(notes))
+
+
+def harmonised(data: TrainingData) -> TrainingData:
+    """The same data, to be harmonised between its sites (ComBat) inside each fold.
+
+    Raises
+    ------
+    InputError
+        When the table names no site, or one only.
+    """
+    if data.site is None or data.table[data.site].nunique() < 2:
+        raise InputError("Harmonising needs a column called site, center or hospital with at least two sites.")
+    sites = data.table[data.site].value_counts()
+    listed = ", ".join(f"{name} {n}" for name, n in sites.items())
+    note = (
+        f"Features were harmonised between the sites by ComBat inside each fold ({listed}). A new patient's features "
+        "are not: the model reads them as they are."
+    )
+    return replace(data, harmonised=True, notes=(*data.notes, note))
 
 
 def read_readings(paths: Sequence[Path], data: TrainingData) -> Readings:

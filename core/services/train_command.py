@@ -17,6 +17,7 @@ from core.services.feature_tables import (
     TrainingData,
     evaluation_table,
     external_table,
+    harmonised,
     image_table,
     read_readings,
     training_table,
@@ -69,6 +70,7 @@ class TrainingRequest:
     time: str | None = None
     event: str | None = None
     weights: str | None = None
+    harmonise: bool = False
     seed: int = 0
     workers: int = 2
     version: str = "1"
@@ -101,6 +103,8 @@ def train_from_files(request: TrainingRequest, progress: Progress | None = None)
     if request.readers:
         readings = read_readings([_existing(p) for p in request.readers], data)
         data = replace(data, readings=readings)
+    if request.harmonise:
+        data = harmonised(data)
     external = [external_table(recipe, _existing(p), data, outcome=request.outcome) for p in request.external]
     run = Run(seed=request.seed, version=request.version, workers=request.workers, cohort=described)
     bundle = train_bundle(recipe, data, request.out, run=run, weights=held, external=external, progress=progress)

@@ -140,6 +140,7 @@ def _spec(
         estimators=tuple(signature.estimators),
         folds=folds,
         sizes=sizes,
+        sites=data.table[data.site].astype(str) if data.harmonised and data.site else None,
     )
 
 
