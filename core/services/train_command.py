@@ -121,7 +121,8 @@ def summary(bundle: Bundle) -> dict[str, Any]:
         "nested_cv": report["nested_cv"],
         "train": report["train"],
         "external": [
-            {"name": e["name"], **{k: e[k] for k in keys if k in e}} | {"models": _areas(e.get("models", {}))}
+            {"name": e["name"], **{k: e[k] for k in keys if k in e}, "notes": e["notes"]}
+            | {"models": _areas(e.get("models", {}))}
             for e in report["external"]
         ],
         "cutoff": report["cutoff"],

@@ -252,9 +252,11 @@ def _external(plan: Plan, data: TrainingData, fitted: FittedRecipe, external: Ex
         else:
             why[name] = "no row has all its clinical values"
     headline = plan.models[0].id
-    if headline not in scores:
-        raise InputError(f"{external.name}: the model {headline} cannot be computed: {why[headline]}.")
     made: dict[str, Any] = {"name": external.name, "notes": list(external.notes), "not_computed": why}
+    if headline not in scores:
+        # Which columns a model reads is known only once it is trained: the training is not thrown away for it.
+        note = f"The applied model cannot be computed on this table: {why[headline]}."
+        return made | {"n": len(table), "survival": [], "notes": [*external.notes, note]}
     high = scores[headline].reindex(table.index) >= fitted.models[headline].cutoff.threshold
     rows = scores[headline].index
     pairs = [(e.time_column, e.event_column) for e in plan.recipe.survival]

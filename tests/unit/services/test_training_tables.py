@@ -190,3 +190,18 @@ def test_an_external_cohort_without_outcome_serves_survival_alone(epr: dict[str,
     external = Bundle(tmp_path / "b").report["external"][0]
     assert external["survival"][0]["n"] == 70
     assert external["survival"][0]["hazard_ratio"]["reference"] == "low"
+
+
+def test_an_external_cohort_that_lacks_a_selected_feature_says_so_and_the_training_stands(
+    epr: dict[str, str], trained: tuple[dict, Bundle], tmp_path: Path
+) -> None:
+    other = pd.read_csv(epr["external"], index_col=0).drop(columns=trained[0]["selected"][:1])
+    made = train_from_files(
+        TrainingRequest(
+            recipe="epr_debtace_dlrrn", features=epr["cohort"], readers=(epr["first"], epr["second"]), seed=3,
+            out=tmp_path / "b", workers=1, external=(write(tmp_path / "other.csv", other),),
+        )
+    )  # fmt: skip
+    assert "auc" not in made["external"][0]
+    assert trained[0]["selected"][0] in made["external"][0]["notes"][-1]
+    assert made["nested_cv"] == trained[0]["nested_cv"]
