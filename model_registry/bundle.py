@@ -114,7 +114,8 @@ class Bundle:
             raise InputError(f"{root.name} is not a model bundle: it has no readable {MANIFEST}.") from error
         if self.manifest.get("format") != FORMAT:
             raise InputError(
-                f"{root.name} has bundle format {self.manifest.get('format')}, this version reads {FORMAT}."
+                f"{root.name} has bundle format {self.manifest.get('format')}, this version reads {FORMAT}. "
+                "Train it again and register the new bundle."
             )
 
     @property

@@ -65,7 +65,8 @@ FEWEST_PATIENTS = 10
 class Column:
     """One column and what becomes of it.
 
-    `role` is identifier, outcome, time, event, clinical, site, feature or dropped; `code` the clinical variable;
+    `role` is identifier, outcome, time, event, clinical, site, feature or dropped; `code` the clinical variable; `twin`
+    an earlier column with the same values (shape features of one mask in two phases), counted once in a signature;
     `phase`, `region` and `family` (radiomics, deep, pathology, unknown) are empty where the name
     does not say; `note` says why.
     """
@@ -77,6 +78,7 @@ class Column:
     phase: str = ""
     region: str = ""
     family: str = ""
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,8 +116,8 @@ class ReadColumns:
 def read_columns(frame: pd.DataFrame, *, outcome: str | None, also: Sequence[str] = ()) -> ReadColumns:
     """Say what each column is, and make features numbers.
 
-    Dropped, with a note: constant columns, exact copies of an earlier one, text that is not yes/no, columns with more
-    than 20 % missing, bookkeeping. Gaps in what is kept stay gaps: they are filled inside the training fold.
+    Dropped, with a note: constant columns, text that is not yes/no, columns with more than 20 % missing, bookkeeping.
+    Gaps in what is kept stay gaps: they are filled inside the training fold.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def read_columns(frame: pd.DataFrame, *, outcome: str | None, also: Sequence[str
             digest = cleaned.to_numpy(float).tobytes()
             twin = seen.setdefault(digest, name)
             if twin != name:
-                column, cleaned = replace(column, role="dropped", note=f"the same values as {twin}"), None
+                column = replace(column, twin=twin, note=f"the same values as {twin}")
         used.append(column)
         if cleaned is not None:
             kept[name] = cleaned

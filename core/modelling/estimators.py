@@ -8,19 +8,6 @@ from sklearn.linear_model import LogisticRegression
 
 from core.modelling.lasso import lasso_path
 
-NAMES = (
-    "lasso_logistic",
-    "lasso_logistic_1se",
-    "logistic",
-    "svm_linear",
-    "svm_rbf",
-    "random_forest",
-    "extra_trees",
-    "gradient_boosting",
-    "k_nearest_neighbours",
-    "naive_bayes",
-)
-
 
 class LassoLogistic(LogisticRegression):
     """L1 logistic regression with the penalty of least ten-fold deviance, or one standard error above (`rule`)."""

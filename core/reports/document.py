@@ -45,6 +45,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-size: 0.85rem; margin: 0.6rem 0; }
 th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #8884; text-align: right; vertical-align: top; }
+td { white-space: nowrap; } td:first-child, .prose td { white-space: normal; }
 th:first-child, td:first-child, .prose td, .prose th { text-align: left; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; background: white; }
 figcaption, .note { font-size: 0.82rem; opacity: 0.75; }

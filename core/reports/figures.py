@@ -95,15 +95,16 @@ def heat_map(correlations: dict[str, Any], title: str) -> bytes:
     """Pearson correlations of the selected features."""
     names = correlations["features"]
     side = min(7.5, 2.5 + 0.16 * len(names))
+    labels = [n if len(n) < 46 else f"…{n[-44:]}" for n in names]
 
     def draw(axes: Any) -> None:
         shown = axes.imshow(correlations["r"], vmin=-1, vmax=1, cmap="PuOr")
-        axes.set_yticks(range(len(names)), [n if len(n) < 46 else f"…{n[-44:]}" for n in names], fontsize=5)
+        axes.set_yticks(range(len(names)), labels, fontsize=5)
         axes.set_xticks(range(len(names)), [str(i + 1) for i in range(len(names))], fontsize=5)
         axes.set_title(title, fontsize=9)
         axes.figure.colorbar(shown, ax=axes, label="Pearson r", shrink=0.7)
 
-    return _drawn(draw, size=(side + 2.2, side))
+    return _drawn(draw, size=(side + 3.4, side))
 
 
 def histogram(counts: list[int], edges: list[float], limit: float, title: str) -> bytes:

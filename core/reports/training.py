@@ -94,6 +94,9 @@ def _cohort(report: Report) -> list[Block]:
     roles = ", ".join(f"{n} {role}" for role, n in report["columns"]["roles"].items())
     dropped = ", ".join(f"{n} {why}" for why, n in report["columns"]["dropped"].items())
     texts = [f"Columns of the table: {roles}." + (f" Dropped: {dropped}." if dropped else "")]
+    copies = report["columns"]["copies"]
+    if copies:
+        texts.append(f"{copies} columns repeat another's values and count once in a signature.")
     unused = report["columns"]["features_of_no_block"]
     if unused:
         texts.append(f"{unused} features belong to no block of the recipe and were not looked at (columns.csv).")

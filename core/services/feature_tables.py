@@ -150,7 +150,7 @@ def evaluation_table(recipe: Recipe, path: Path, *, outcome: str | None) -> Exte
     read = read_table(path)
     name = _outcome_name(recipe, read, outcome)
     columns = read_columns(read.frame, outcome=name)
-    table = read.frame.apply(_number).set_axis(columns.table.index)
+    table = read.frame.apply(as_number).set_axis(columns.table.index)
     clinical = {c.code: c.name for c in columns.columns if c.code}
     table, clinical = _with_derived(table, clinical)
     table = table.assign(**{code: table[column] for code, column in clinical.items() if code != column})
@@ -188,7 +188,7 @@ def external_table(recipe: Recipe, path: Path, data: TrainingData, *, outcome: s
             f"{path.name} has neither the outcome '{outcome or recipe.outcome.column}' nor follow-up times."
         )
     columns = read_columns(frame, outcome=name, also=also)
-    table = frame.apply(_number).set_axis(columns.table.index)
+    table = frame.apply(as_number).set_axis(columns.table.index)
     table, _ = _with_derived(table, {code: column for code, column in data.clinical.items() if column in table})
     notes = list(read.notes)
     y = None
@@ -221,53 +221,8 @@ def harmonised(data: TrainingData) -> TrainingData:
     return replace(data, harmonised=True, notes=(*data.notes, note))
 
 
-def read_readings(paths: Sequence[Path], data: TrainingData) -> Readings:
-    """Readings of the same cases in the same order; the first is the reference.
-
-    With one file the training table itself is the reference.
-
-    Raises
-    ------
-    InputError
-        When files differ in their rows or lack the features.
-    """
-    tables = [read_table(p) for p in paths]
-    features = [c.name for c in data.features]
-    frames = [t.frame.rename(columns={c: c.strip() for c in t.frame.columns}) for t in tables]
-    shared = [c for c in features if all(c in f for f in frames)]
-    if not shared:
-        raise InputError(f"{paths[0].name} shares no feature column with the training table.")
-    values = [f[shared].apply(_number).to_numpy(float) for f in frames]
-    index = [_cases_of(t, data) for t in tables]
-    if len(paths) == 1:
-        own = data.table
-        if index[0] and set(index[0]) <= set(own.index):
-            own = own.loc[list(index[0])]
-        if len(own) != len(values[0]):
-            raise InputError(
-                f"{paths[0].name} has {len(values[0])} rows and the training table {len(own)}: give both readings, "
-                "or a file with the same cases in the same order."
-            )
-        values = [own[shared].to_numpy(float), *values]
-    if len({len(v) for v in values}) > 1:
-        raise InputError("The files of --readers must hold the same cases in the same order; their rows differ.")
-    if len(values[0]) < 3:
-        raise InputError("Readings of at least three cases are needed for an ICC.")
-    stacked = np.stack(values)
-    whole = np.isfinite(stacked).all(axis=(0, 2)) if np.isfinite(stacked).all(axis=(0, 2)).sum() >= 3 else None
-    stacked = stacked[:, whole] if whole is not None else np.nan_to_num(stacked)
-    names = index[0] or (tuple(data.table.index) if len(values[0]) == len(data.table) else ())
-    kept = [n for n, ok in zip(names, whole, strict=True) if ok] if whole is not None and names else list(names)
-    return Readings(values=stacked, cases=tuple(kept), columns=tuple(shared))
-
-
-def _cases_of(table: Table, data: TrainingData) -> tuple[str, ...]:
-    """Case names of a reading, where its identifiers are those of the training table."""
-    index = read_columns(table.frame, outcome=None).table.index
-    return tuple(index) if len(set(index) & set(data.table.index)) > len(index) / 2 else ()
-
-
-def _number(values: pd.Series) -> pd.Series:
+def as_number(values: pd.Series) -> pd.Series:
+    """A column as floats; what is no number becomes a gap."""
     import pandas as pd
 
     made: pd.Series = pd.to_numeric(values, errors="coerce") if not pd.api.types.is_numeric_dtype(values) else values
@@ -333,7 +288,16 @@ def matching_columns(recipe: Recipe, block_ids: Sequence[str], data: TrainingDat
         return (), f"the table has no columns for {_described(missing[0])}"
     if not columns:
         return (), "the table has no columns for it"
-    return tuple(dict.fromkeys(columns)), ""
+    return without_twins(columns, data), ""
+
+
+def without_twins(columns: Sequence[str], data: TrainingData) -> tuple[str, ...]:
+    """Columns of a signature, each set of values once."""
+    twins = {c.name: c.twin or c.name for c in data.features}
+    first: dict[str, str] = {}
+    for name in columns:
+        first.setdefault(twins[name], name)
+    return tuple(first.values())
 
 
 def exact_prefixes(block: FeatureBlock) -> tuple[str, ...]:

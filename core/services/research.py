@@ -120,9 +120,9 @@ def run_training(number: int, parameters: dict[str, Any], progress: Any) -> str:
         ExternalTable,
         external_table,
         from_frame,
-        read_readings,
         training_table,
     )
+    from core.services.readings import read_readings
     from core.services.training import Run, train_bundle
 
     folder = training_folder(number)

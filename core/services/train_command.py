@@ -19,9 +19,9 @@ from core.services.feature_tables import (
     external_table,
     harmonised,
     image_table,
-    read_readings,
     training_table,
 )
+from core.services.readings import read_readings
 from core.services.training import Progress, Run, train_bundle
 from core.services.training_report import evaluate_bundle
 from model_registry.bundle import Bundle, unpack_bundle

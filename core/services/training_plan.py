@@ -11,7 +11,7 @@ from core.modelling import screening
 from core.modelling.combination import AxisLabel
 from core.modelling.engine import ClinicalSpec, ModelSpec
 from core.modelling.signatures import SignatureSpec
-from core.services.feature_tables import ALL_FEATURES, TrainingData, matching_columns
+from core.services.feature_tables import ALL_FEATURES, TrainingData, matching_columns, without_twins
 from model_registry.recipe import Recipe, ScreeningStep, Signature, Variant
 
 FEWEST_EVENTS = 8
@@ -77,7 +77,8 @@ def plan_models(recipe: Recipe, data: TrainingData, seed: int) -> Plan:
     kept = _kept(recipe, models)
     if not any(v.signatures for v in models) and data.features:
         kept, extra = _with_all_features(kept, recipe, models)
-        found[ALL_FEATURES] = _spec(recipe, extra, tuple(c.name for c in data.features), data, inner, seed)
+        everything = without_twins([c.name for c in data.features], data)
+        found[ALL_FEATURES] = _spec(recipe, extra, everything, data, inner, seed)
         models = kept.models
         notes.append(
             "No column could be assigned to the recipe's own blocks: its pipeline was run on all features together."

@@ -132,11 +132,11 @@ def _column_summary(plan: Plan, columns: Sequence[Column]) -> dict[str, Any]:
     for c in columns:
         roles[c.role] = roles.get(c.role, 0) + 1
         if c.role == "dropped":
-            kind = "copy of another" if c.note.startswith("the same values") else c.note
-            dropped[kind] = dropped.get(kind, 0) + 1
+            dropped[c.note] = dropped.get(c.note, 0) + 1
     used = {name for spec in plan.signatures for name in spec.columns}
-    unused = sum(c.role == "feature" and c.name not in used for c in columns)
-    return {"roles": roles, "dropped": dropped, "features_of_no_block": unused}
+    unused = sum(c.role == "feature" and not c.twin and c.name not in used for c in columns)
+    twins = sum(bool(c.twin) for c in columns)
+    return {"roles": roles, "dropped": dropped, "copies": twins, "features_of_no_block": unused}
 
 
 def _model_entry(fitted: FittedRecipe, model: FittedModel, y: Vector) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def test_every_column_is_read_or_dropped_with_a_reason() -> None:
     roles = {c.name: (c.role, c.note) for c in read.columns}
     assert roles["Patient ID"][0] == "identifier"
     assert list(read.table.index) == ["a", "b", "c", "d", "e"]
-    assert roles["copy"] == ("dropped", "the same values as f")
+    assert roles["copy"] == ("feature", "the same values as f")
+    assert {c.name: c.twin for c in read.columns}["copy"] == "f"
     assert roles["constant"] == ("dropped", "constant")
     assert roles["comment"] == ("dropped", "text")
     assert roles["sparse"] == ("dropped", "60% missing")

@@ -205,3 +205,19 @@ def test_an_external_cohort_that_lacks_a_selected_feature_says_so_and_the_traini
     assert "auc" not in made["external"][0]
     assert trained[0]["selected"][0] in made["external"][0]["notes"][-1]
     assert made["nested_cv"] == trained[0]["nested_cv"]
+
+
+def test_a_copy_counts_once_in_a_signature_and_stays_in_the_other(tmp_path: Path) -> None:
+    """Shape features of one mask are the same in every phase: the AP model must keep its own."""
+    recipe = load_recipe("epr_debtace_dlrrn")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({f"PVP_intratumoral_original_glcm_F{i}": rng.standard_normal(40) for i in range(3)})
+    shape = rng.standard_normal(40)
+    table["PVP_intratumoral_original_shape_Sphericity"] = shape
+    table["AP_intratumoral_original_shape_Sphericity"] = shape
+    table["PVP_intratumoral_original_glcm_Again"] = table["PVP_intratumoral_original_glcm_F0"]
+    table["early_peritumoral_recurrence"] = np.arange(40) % 2
+    data = training_table(recipe, Path(write(tmp_path / "t.csv", table)), outcome=None)
+    columns = {s.id: s.columns for s in plan_models(recipe, data, 0).signatures}
+    assert columns["ap_signature"] == ("AP_intratumoral_original_shape_Sphericity",)
+    assert len(columns["pvp_signature"]) == 4
