@@ -595,7 +595,9 @@ def test_four_phases_share_one_crosshair_and_a_rerun_loads_nothing_again(server:
     shoot(page, "09-review-mr-dark")
     page.goto(f"{server}/risk?case=DEMO-MR-02")
     expect(page.get_by_text("Synthetic demonstration data")).to_be_visible()
-    expect(page.locator(".js-plotly-plot").get_by_text("PVP radiomics signature (log odds)")).to_be_visible()
+    expect(page.locator(".js-plotly-plot").get_by_text("PVP radiomics signature (log odds)")).to_be_visible(
+        timeout=SLOW_MS
+    )
     shoot(page, "10-risk-dark")
     page.goto(f"{server}/board?case=DEMO-MR-02")
     expect(page.get_by_text("R on the left").first).to_be_visible(timeout=SLOW_MS)

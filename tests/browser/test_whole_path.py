@@ -70,7 +70,9 @@ def test_a_real_ct_goes_from_dicom_to_the_tumour_board(
     expect(page.get_by_text("Outside the population this model was trained on.")).to_be_visible()
     expect(page.get_by_text("The model reads MR; this case is CT.")).to_be_visible()
     expect(page.get_by_text("Total points").first).to_be_visible()
-    expect(page.locator(".js-plotly-plot").get_by_text("Probability of proliferative HCC")).to_be_visible()
+    expect(page.locator(".js-plotly-plot").get_by_text("Probability of proliferative HCC")).to_be_visible(
+        timeout=SLOW_MS
+    )
     page.set_viewport_size({"width": 1280, "height": 1500})
     shoot(page, "05-risk")
     page.get_by_text("Show where the network looked").click()
