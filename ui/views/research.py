@@ -86,7 +86,11 @@ def _tables(place: Any, outcome: str) -> dict[str, Any]:
     if not columns:
         place.warning("The table has no column with two values that could be the outcome.")
         return {}
-    chosen = place.selectbox("Outcome", columns, index=columns.index(outcome) if outcome in columns else 0)
+    # No other column is taken for the outcome than the recipe's own, unless the user says so.
+    known = next((i for i, c in enumerate(columns) if c.lower() == outcome.lower()), None)
+    chosen = place.selectbox("Outcome", columns, index=known, placeholder="Choose the outcome's column")
+    if chosen is None:
+        return {}
     return {
         "table": (table.name, table.getvalue()),
         "external": tuple((f.name, f.getvalue()) for f in external),
